@@ -1,0 +1,209 @@
+"""The counter: the one door through which everything that changes the window goes.
+
+The rule: decide, commit, then act. One lock, one pure `decide`, one transaction, and only then the bells that wake
+lamps, pages, printer and courier.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+from appliance.clock import Clock
+from appliance.ledger import Ledger, NotKept, Paper
+from appliance.window.desk import Desk, apply, decide
+from appliance.window.facts import (
+    DeviceFailed,
+    DeviceFails,
+    DeviceRecovered,
+    DeviceRecovers,
+    Fact,
+    Happening,
+    PaperFailed,
+    PaperMoves,
+    PaperPrinted,
+    PaperUnconfirmed,
+    TimePasses,
+    WindowStarts,
+)
+from appliance.window.look import changes_in, look
+from appliance.window.moment import Moment
+from appliance.window.rules import Rules
+from appliance.window.view import View
+
+log = logging.getLogger(__name__)
+
+Bell = Callable[[], None]
+
+
+class Watch:
+    """One who wants to know that something changed."""
+
+    def __init__(self, leave: Callable[["Watch"], None]) -> None:
+        self._changed = threading.Event()
+        self._leave = leave
+
+    def ring(self) -> None:
+        """Something changed."""
+        self._changed.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """True as soon as something has changed since the last wait, False after `timeout` seconds."""
+        changed = self._changed.wait(timeout)
+        self._changed.clear()
+        return changed
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._leave(self)
+
+
+class Counter:
+    """Takes happenings from any thread, one at a time."""
+
+    def __init__(self, ledger: Ledger, rules: Rules, clock: Clock) -> None:
+        self.ledger = ledger
+        self.rules = rules
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._desk: Desk = ledger.desk()
+        self._bells: tuple[Bell, ...] = ()
+        self._refused = 0
+
+    def moment(self) -> Moment:
+        """Now, as happenings are stamped."""
+        return self.clock.moment()
+
+    def start(self) -> None:
+        """Tell the window that it starts: what a former run left behind is said and closed."""
+        self.tell(WindowStarts(at=self.moment()))
+        self._tell_damage()
+        self._leave_papers()
+
+    def handle(self, happening: Happening) -> tuple[Fact, ...]:
+        """Decide, commit, wake; the facts that came of it.
+
+        Raises Refused when the window will not, NotKept when the card did not take it: then nothing has happened.
+        """
+        with self._lock:
+            facts = self._decide(happening)
+            if facts:
+                self._commit(facts, happening.at)
+        if facts or isinstance(happening, TimePasses):
+            self.ring()
+        return facts
+
+    def tell(self, happening: Happening) -> None:
+        """What a device has to say: a card that takes nothing is not the device's business, and loud elsewhere."""
+        with suppress(NotKept):
+            self.handle(happening)
+
+    def _decide(self, happening: Happening) -> tuple[Fact, ...]:
+        if isinstance(happening, PaperMoves):
+            return self._paper_moves(happening)
+        return decide(self._desk, happening, self.rules)
+
+    def _commit(self, facts: tuple[Fact, ...], at: Moment) -> None:
+        desk = self._desk
+        for fact in facts:
+            desk = apply(desk, fact, at)
+        try:
+            self.ledger.commit(facts, at, desk)
+        except NotKept as error:
+            self._refused += 1
+            log.error("the ledger did not take %s: %s", [fact.type for fact in facts], error)
+            self.ring()
+            raise
+        self._desk = desk
+
+    # ---- a card that takes nothing ------------------------------------------------------------------------------
+
+    @property
+    def kept(self) -> bool:
+        """False from the first fact that the card did not take until it takes one again."""
+        return self._refused == 0
+
+    def try_again(self) -> None:
+        """While the card takes nothing: see whether it does now, and then leave a fact of what was refused."""
+        with self._lock:
+            if self.kept:
+                return
+            at, refused = self.moment(), self._refused
+            facts = (
+                DeviceFailed(device="ledger", reason="not_written", detail=f"{refused}"),
+                DeviceRecovered(device="ledger", reason="not_written"),
+            )
+            desk = self._desk
+            for fact in facts:
+                desk = apply(desk, fact, at)
+            try:
+                self.ledger.commit(facts, at, desk)
+            except NotKept:
+                return
+            self._desk, self._refused = desk, 0
+        log.warning("the ledger takes facts again; %d were refused", refused)
+        self.ring()
+
+    def _tell_damage(self) -> None:
+        damage = self.ledger.damage
+        if damage is None:
+            self.tell(DeviceRecovers(at=self.moment(), device="ledger"))
+            return
+        log.error("the ledger was damaged (%s) and set aside as %s", damage.reason, damage.aside)
+        self.tell(DeviceFails(at=self.moment(), device="ledger", reason="damaged", detail=damage.aside.name))
+
+    # ---- papers -------------------------------------------------------------------------------------------------
+
+    def _paper_moves(self, moves: PaperMoves) -> tuple[Fact, ...]:
+        paper = self.ledger.paper(moves.paper)
+        if paper is None:
+            return ()
+        if moves.outcome == "confirmed":
+            return (PaperPrinted(paper=paper.paper, case=paper.case, copy=paper.copy),)
+        kind = PaperUnconfirmed if moves.outcome == "unconfirmed" else PaperFailed
+        return (kind(paper=paper.paper, case=paper.case, copy=paper.copy, reason=moves.reason),)
+
+    def _leave_papers(self) -> None:
+        # Nothing prints by itself after a restart: the resident may be gone, and the clerk decides.
+        for paper in self.ledger.papers_left():
+            outcome: Literal["failed", "unconfirmed"] = "failed" if paper.state == "queued" else "unconfirmed"
+            self.tell(PaperMoves(at=self.moment(), paper=paper.paper, outcome=outcome, reason="restarted"))
+
+    def print_again(self, case: str, form: str) -> Paper | None:
+        """Queue the paper of a case once more, once per `form`; None when there is no such case."""
+        paper = self.ledger.queue_again(case, form, self.moment())
+        self.ring()
+        return paper
+
+    # ---- who looks ----------------------------------------------------------------------------------------------
+
+    def view(self) -> View:
+        """The window as it stands now."""
+        return look(self._desk, self.moment(), self.rules, self.kept)
+
+    def changes_in(self) -> float | None:
+        """Seconds until the window looks different by itself; None when it will not."""
+        return changes_in(self._desk, self.moment(), self.rules)
+
+    def case_of_form(self, form: str) -> str | None:
+        """The case that a form was turned into, None when it was not."""
+        return self._desk.case_of_form(form)
+
+    def ring_for(self, bell: Bell) -> None:
+        """Ring this bell after every change, from the thread that made it; it must only wake somebody."""
+        self._bells = (*self._bells, bell)
+
+    def watch(self) -> Watch:
+        """A watch that hears of every change from now on."""
+        watch = Watch(self._unwatch)
+        self.ring_for(watch.ring)
+        return watch
+
+    def _unwatch(self, watch: Watch) -> None:
+        self._bells = tuple(bell for bell in self._bells if bell != watch.ring)
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        for bell in self._bells:
+            bell()

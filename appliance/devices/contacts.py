@@ -1,0 +1,97 @@
+"""Contacts that bounce: what a key or a switch really did, from edges and re-read levels.
+
+The rules:
+- the first edge counts at once; then the contact is not listened to for `bounce_s`, and its level is read again;
+- a level that no edge announced counts all the same;
+- a key down for `stuck_s` is stuck, and silent until it is up again;
+- a key already down at the start is no press.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from appliance.window.facts import Grade, Happening, KeyFrees, KeyPresses, KeySticks
+from appliance.window.moment import Moment
+
+GRADES: tuple[Grade, ...] = get_args(Grade)
+
+
+class Contact:
+    """One debounced contact; times are seconds of `Moment.up`."""
+
+    def __init__(self, bounce_s: float) -> None:
+        self.closed = False
+        self.since = 0.0
+        self._bounce_s = bounce_s
+        self._quiet_until = float("-inf")
+
+    def begin(self, closed: bool, at: Moment) -> None:
+        """Take the level as it is found, without calling it a change."""
+        self.closed, self.since = closed, at.up
+
+    def meets(self, closed: bool, at: Moment) -> bool:
+        """An edge or a level read; True when the contact changed."""
+        if closed == self.closed or at.up < self._quiet_until:
+            return False
+        self.closed, self.since = closed, at.up
+        self._quiet_until = at.up + self._bounce_s
+        return True
+
+    def quiet_for(self, at: Moment) -> float | None:
+        """Seconds until the level must be read again after a bounce, None when it need not."""
+        rest = self._quiet_until - at.up
+        return rest if rest > 0 else None
+
+
+class Keys:
+    """The five rating keys together."""
+
+    def __init__(self, bounce_s: float, together_s: float, stuck_s: float) -> None:
+        self._contacts = {grade: Contact(bounce_s) for grade in GRADES}
+        self._together_s = together_s
+        self._stuck_s = stuck_s
+        self._stuck: set[Grade] = set()
+        self._pressed: dict[Grade, float] = {}
+
+    def begin(self, levels: Mapping[Grade, bool], at: Moment) -> list[Happening]:
+        """The levels at the start; keys that are up are free, whatever a former run thought of them."""
+        for grade, down in levels.items():
+            self._contacts[grade].begin(down, at)
+        return [KeyFrees(at=at, grade=grade) for grade, down in levels.items() if not down]
+
+    def meets(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
+        """One edge of one key."""
+        if not self._contacts[grade].meets(down, at):
+            return []
+        if down:
+            return [self._press(grade, at)]
+        if grade in self._stuck:
+            self._stuck.discard(grade)
+            return [KeyFrees(at=at, grade=grade)]
+        return []
+
+    def read(self, levels: Mapping[Grade, bool], at: Moment) -> list[Happening]:
+        """All levels as read: what edges have missed, and keys that are down too long."""
+        happenings: list[Happening] = []
+        for grade, down in levels.items():
+            happenings += self.meets(grade, down, at)
+        return happenings + [KeySticks(at=at, grade=grade) for grade in self._newly_stuck(at)]
+
+    def look_in(self, at: Moment) -> float:
+        """Seconds until the levels must be read again because of what the keys did; infinite when they did nothing."""
+        waits = [wait for contact in self._contacts.values() if (wait := contact.quiet_for(at)) is not None]
+        waits += [self._contacts[grade].since + self._stuck_s - at.up for grade in self._held()]
+        return max(0.0, min(waits, default=float("inf")))
+
+    def _press(self, grade: Grade, at: Moment) -> KeyPresses:
+        beside = tuple(other for other, up in self._pressed.items() if other != grade and at.up - up < self._together_s)
+        self._pressed[grade] = at.up
+        return KeyPresses(at=at, grade=grade, beside=beside)
+
+    def _held(self) -> Iterable[Grade]:
+        return [g for g, contact in self._contacts.items() if contact.closed and g not in self._stuck]
+
+    def _newly_stuck(self, at: Moment) -> list[Grade]:
+        stuck = [grade for grade in self._held() if at.up - self._contacts[grade].since >= self._stuck_s]
+        self._stuck.update(stuck)
+        return stuck

@@ -1,0 +1,136 @@
+"""The print loop's body: takes the oldest queued paper, prints it once, says what became of it; between papers it watches the printer.
+
+It has no thread: the loop that owns it calls `step` and waits as long as it says, or until something is queued.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from appliance.devices.condition import Condition, Outcome
+from appliance.devices.printer import Printer
+from appliance.paper import document, escpos, plain
+from appliance.paper.glyphs import Glyphs
+from appliance.paper.layout import lay_out
+from appliance.paper.profile import Profile
+
+log = logging.getLogger(__name__)
+
+POLL_S = 10.0
+"""Between two looks at an idle printer; also how soon one that was absent is found again."""
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A paper that waits to be printed: its number and its document as JSON."""
+
+    paper: str
+    document: bytes
+
+
+class Tray(Protocol):
+    """Where papers wait, and where their life is written down; what it raises ends the loop."""
+
+    def next_queued(self) -> Queued | None:
+        """The oldest paper that waits."""
+
+    def sending(self, paper: str) -> bool:
+        """Commit that the paper is about to be sent; False when it must not be, and the paper is left alone."""
+
+    def came_out(self, paper: str, outcome: Outcome) -> None:
+        """Commit what became of it."""
+
+
+class Failing(msgspec.Struct, frozen=True):
+    """The printer cannot print, or cannot for another reason than before."""
+
+    reason: str
+    detail: str
+
+
+class Working(msgspec.Struct, frozen=True):
+    """The printer can print again."""
+
+
+class Undrawn(msgspec.Struct, frozen=True):
+    """A paper holds characters that no font on this machine has; each stands as 〓 with its code beneath."""
+
+    paper: str
+    characters: tuple[str, ...]
+
+
+Reports = Callable[[Failing | Working | Undrawn], None]
+
+
+class Press:
+    """Prints the papers of a tray on a printer, one at a time, oldest first, none twice."""
+
+    def __init__(
+        self,
+        printer: Printer,
+        profile: Profile,
+        glyphs: Glyphs,
+        tray: Tray,
+        reports: Reports,
+        *,
+        poll_s: float = POLL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._printer = printer
+        self._profile = profile
+        self._glyphs = glyphs
+        self._tray = tray
+        self._reports = reports
+        self._poll_s = poll_s
+        self._clock = clock
+        self._look_at = clock()
+        self._reported: Failing | None = None
+        self.condition = Condition("unknown")
+
+    def step(self) -> float:
+        """Print one paper, or look at the printer when it is time; returns seconds until there is anything more to do."""
+        queued = self._tray.next_queued()
+        if queued is not None and self._tray.sending(queued.paper):
+            self._tray.came_out(queued.paper, self._print(queued))
+            return 0.0
+        if self._clock() >= self._look_at:
+            self._look()
+        return max(0.0, self._look_at - self._clock())
+
+    def _print(self, queued: Queued) -> Outcome:
+        job = self._paint(queued)
+        if job is None:
+            return Outcome("failed", "unreadable")
+        outcome = self._printer.carry_out(job)
+        if outcome.state == "confirmed":
+            self._found(Condition("ok", outcome.reason))
+        else:
+            self._look_at = self._clock()
+        return outcome
+
+    def _paint(self, queued: Queued) -> bytes | None:
+        """The paper as bytes; None when what was stored is no document, which no second try will mend."""
+        try:
+            sheet = lay_out(document.decode(queued.document), self._profile.cells, self._glyphs.has)
+        except msgspec.DecodeError:
+            log.exception("paper %s cannot be read", queued.paper)
+            return None
+        if sheet.missing:
+            self._reports(Undrawn(queued.paper, sheet.missing))
+        log.debug("printing %s\n%s", queued.paper, plain.paint(sheet))
+        return escpos.paint(sheet, self._profile, self._glyphs.dots)
+
+    def _look(self) -> None:
+        self._found(self._printer.condition())
+        self._look_at = self._clock() + self._poll_s
+
+    def _found(self, condition: Condition) -> None:
+        """Report once for each change; a mute printer is no failure, and one short of paper still prints."""
+        self.condition = condition
+        failing = Failing(condition.reason, condition.detail) if condition.state == "bad" else None
+        changed = (failing and failing.reason) != (self._reported and self._reported.reason)
+        self._reported = failing
+        if changed:
+            self._reports(failing or Working())

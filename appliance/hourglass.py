@@ -1,0 +1,27 @@
+"""The loop that lets time pass: closes prompts that have run out, and asks a card that took nothing whether it does now."""
+
+from appliance.counter import Counter
+from appliance.window.facts import TimePasses
+
+AT_MOST = 5.0
+FULL_CARD = 2.0
+
+
+class Hourglass:
+    """Waits until the window will look different by itself, or something has changed what it waits for."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._watch = counter.watch()
+        self._prompting = False
+
+    def step(self) -> None:
+        """One wait, and what is due after it."""
+        due = self._counter.changes_in()
+        longest = AT_MOST if self._counter.kept else FULL_CARD
+        self._watch.wait(longest if due is None else min(due, longest))
+        self._counter.try_again()
+        prompting = self._counter.changes_in() is not None
+        if self._prompting and not prompting:
+            self._counter.tell(TimePasses(at=self._counter.moment()))
+        self._prompting = prompting

@@ -1,0 +1,148 @@
+"""The ledger's file before it is trusted: its tables, its version, and what to do with a damaged one."""
+
+import fcntl
+import hashlib
+import sqlite3
+import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from appliance import wire
+from appliance.window.desk import Desk
+from appliance.window.moment import CHINA
+
+SCHEMA_VERSION = 1
+CHAIN_CHECKED = 5000
+"""Newest facts whose chain is walked at every start; the county walks all of it."""
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (seq INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, at TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY);
+CREATE TABLE desk (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL);
+CREATE TABLE papers (
+    paper TEXT NOT NULL UNIQUE, case_no TEXT NOT NULL, copy INTEGER NOT NULL, state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, seq INTEGER NOT NULL REFERENCES facts, form TEXT NOT NULL UNIQUE
+);
+CREATE INDEX papers_of_case ON papers (case_no);
+CREATE TRIGGER facts_stay BEFORE DELETE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END;
+CREATE TRIGGER facts_stand BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END;
+INSERT INTO desk VALUES (1, x'');
+"""
+
+
+class LedgerUnusable(Exception):
+    """The ledger cannot be used at all; its text is the sentence for whoever starts the program."""
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """What was wrong with a ledger, and where it was set aside."""
+
+    aside: Path
+    reason: str
+
+
+def hold(path: Path) -> IO[bytes]:
+    """Make the folder and hold the ledger against a second program, which would fork its chain, until closed.
+
+    Raises LedgerUnusable when the place cannot be written or is held already.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        guard = path.with_name(path.name + ".lock").open("ab")
+        path.touch()
+    except OSError as error:
+        raise LedgerUnusable(f"台账文件 {path} 不能写入（{error.strerror}），请检查存储卡和目录权限。") from error
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        guard.close()
+        raise LedgerUnusable(f"台账文件 {path} 正被另一个程序使用，请先停止那个程序。") from error
+    return guard
+
+
+def create(path: Path, ledger: str, damage: Damage | None) -> None:
+    """Make the tables where there are none, in one transaction: a kill leaves an empty file or a whole one."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            if _version(connection) == SCHEMA_VERSION:
+                return
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            # A replaced ledger must not count its connections from one again: the county ignores sessions of the past.
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {TABLES}"
+                f"INSERT INTO meta VALUES ('ledger', '{ledger}'), ('session', {int(time.time())});"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+    except sqlite3.OperationalError as error:
+        raise LedgerUnusable(f"台账文件 {path} 不能建立（{error}），请检查存储卡是否已满或已损坏。") from error
+
+
+def damage_of(path: Path) -> str:
+    """What is wrong with the file in a few words, empty when it is sound. Raises LedgerUnusable for a newer version."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            version = _version(connection)
+            if version > SCHEMA_VERSION:
+                raise LedgerUnusable(
+                    f"台账文件 {path} 由更新版本的程序建立（版本 {version}，本程序只认识到 {SCHEMA_VERSION}），请升级程序后再启动。"
+                )
+            return "" if version == 0 and _empty(connection) else _unsound(connection)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+
+
+def set_aside(path: Path, reason: str) -> Damage:
+    """Rename the file and its companions to a dated name that nothing has yet."""
+    stamp = datetime.now(CHINA).strftime("%Y%m%d-%H%M%S")
+    aside, n = path.with_name(f"{path.stem}-damaged-{stamp}{path.suffix}"), 1
+    while aside.exists():
+        n += 1
+        aside = path.with_name(f"{path.stem}-damaged-{stamp}-{n}{path.suffix}")
+    for tail in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + tail)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + tail))
+    return Damage(aside=aside, reason=reason)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _empty(connection: sqlite3.Connection) -> bool:
+    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]) == 0
+
+
+def _unsound(connection: sqlite3.Connection) -> str:
+    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if verdict != "ok":
+        return verdict
+    state = connection.execute("SELECT state FROM desk").fetchone()
+    try:
+        if state is None or (state[0] and not msgspec.json.decode(state[0], type=Desk).ledger):
+            return "no desk"
+    except msgspec.MsgspecError as error:
+        return f"desk: {error}"
+    return _broken_chain(connection)
+
+
+def _broken_chain(connection: sqlite3.Connection) -> str:
+    rows = connection.execute("SELECT seq, payload FROM facts ORDER BY seq DESC LIMIT ?", (CHAIN_CHECKED,))
+    wanted: str | None = None
+    seq = 0
+    for seq, payload in rows:
+        if not isinstance(payload, bytes):
+            return f"fact {seq} is no payload"
+        if wanted is not None and hashlib.sha256(payload).hexdigest() != wanted:
+            return f"chain broken after fact {seq}"
+        try:
+            wanted = msgspec.json.decode(payload, type=wire.Envelope).prevhash
+        except msgspec.MsgspecError as error:
+            return f"fact {seq}: {error}"
+    return "chain has no beginning" if seq == 1 and wanted != wire.FIRST_PREVHASH else ""

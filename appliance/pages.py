@@ -1,0 +1,388 @@
+"""What the window's and the county's pages share: the Flask site, the live stream, and the server beneath them.
+
+Rules: nothing but our own files reaches a page, no page is kept by a cache, nothing is taken from another site's form,
+and every error is a sentence.
+"""
+
+import json
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, jsonify, render_template, request, send_from_directory
+from jinja2 import StrictUndefined
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, create_server
+from waitress.task import WSGITask
+from waitress.wasyncore import close_all, loop
+from werkzeug.exceptions import HTTPException
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+"""Templates and assets lie beside the package, in the source tree and where `make install` puts both."""
+
+ASSETS = frozenset({".css", ".js", ".svg", ".png", ".mp3", ".ogg"})
+MAX_BODY = 64 * 1024
+"""Bytes of a form; the largest of ours, a receipt with every material ticked, has under 4 kB."""
+
+POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+LINE = "appliance.line"
+
+
+class Phrases(Protocol):
+    """What a wing's `phrases.py` must say for the pages that every wing has."""
+
+    @property
+    def TITLE(self) -> str:
+        """The title of the wing's pages."""
+
+    @property
+    def HOME(self) -> str:
+        """The words on the way back from an error."""
+
+    @property
+    def LOST(self) -> str:
+        """What stands on a live page while its connection is lost."""
+
+    @property
+    def FULL(self) -> str:
+        """What stands on a live page that the stream has no room for."""
+
+    @property
+    def ERRORS(self) -> Mapping[int, str]:
+        """A sentence for each HTTP status; 500 stands for those that have none of their own."""
+
+
+# ---- the site ---------------------------------------------------------------------------------------------------
+
+
+def site(wing: str, *, phrases: Phrases, health: Callable[[], Mapping[str, Any]], also: tuple[str, ...] = ()) -> Flask:
+    """A Flask app for `web/<wing>`, the wings in `also`, and `web/shared`.
+
+    Templates are named `<wing>/<file>.html` and find the texts as `phrases`, their files with `asset("wing/file")`.
+    `/healthz` answers what `health()` returns, with 503 when its `ok` is false.
+    """
+    if not (WEB / wing).is_dir():
+        raise FileNotFoundError(f"{WEB / wing}: the pages' files must lie in `web` beside the package")
+    app = Flask(f"appliance.{wing}", static_folder=None, template_folder=str(WEB))
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_FORM_PARTS"] = 500
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(phrases=phrases, asset=lambda name: f"/static/{name}")
+    app.before_request(_check_sender)
+    app.after_request(_guard)
+    app.register_error_handler(Exception, lambda error: _sentence(app, phrases, error))
+    _serve_files(app, frozenset({wing, "shared", *also}))
+    _serve_health(app, health)
+    return app
+
+
+def draw(app: Flask, regions: Mapping[str, str], **context: object) -> dict[str, str]:
+    """The live regions of a page, each id with its HTML; `regions` maps an id to the template that draws it."""
+    templates = {name: app.jinja_env.get_template(name) for name in set(regions.values())}
+    return {region: templates[name].render(**context).strip() for region, name in regions.items()}
+
+
+def _check_sender() -> None:
+    """Only our own pages may send: a browser names the sender of every POST, so one without a name is refused too."""
+    if (request.content_length or 0) > MAX_BODY:
+        abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    fetched = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if fetched not in {None, "same-origin"} or origin is None or urlsplit(origin).netloc != request.host:
+        abort(HTTPStatus.FORBIDDEN)
+
+
+def _guard(response: Response) -> Response:
+    headers = response.headers
+    headers["Content-Security-Policy"] = POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    # Not `no-referrer`: with it a browser sends `Origin: null`, and our own forms would be refused.
+    headers["Referrer-Policy"] = "same-origin"
+    headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _sentence(app: Flask, phrases: Phrases, error: Exception) -> Response:
+    known = isinstance(error, HTTPException)
+    code = (error.code if isinstance(error, HTTPException) else None) or 500
+    if not known:
+        app.logger.error("%s %s", request.method, request.path, exc_info=error)
+    text = phrases.ERRORS.get(code, phrases.ERRORS[500])
+    return Response(render_template("shared/error.html", sentence=text, code=code), status=code)
+
+
+def _serve_files(app: Flask, wings: frozenset[str]) -> None:
+    @app.get("/static/<wing>/<path:name>")
+    def asset(wing: str, name: str) -> Response:
+        if wing not in wings or Path(name).suffix not in ASSETS:
+            abort(HTTPStatus.NOT_FOUND)
+        response = send_from_directory(WEB / wing, name, conditional=True)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _serve_health(app: Flask, health: Callable[[], Mapping[str, Any]]) -> None:
+    @app.get("/healthz")
+    def healthz() -> tuple[Response, int]:
+        found = dict(health())
+        return jsonify(found), HTTPStatus.OK if found.get("ok", True) else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+# ---- the stream -------------------------------------------------------------------------------------------------
+
+
+class _Viewer:
+    """One open page: a bounded queue, and what it was last shown."""
+
+    def __init__(self, page: str, depth: int, hang_up: Callable[[], None]) -> None:
+        self.page = page
+        self._hang_up = hang_up
+        self._depth = depth
+        self._waiting: deque[bytes] = deque()
+        self._shown: dict[str, str] = {}
+        self._ended = False
+        self._moved = threading.Condition()
+
+    def begin(self, regions: Mapping[str, str]) -> None:
+        """Queue what the page starts with, but for regions that a change has overtaken meanwhile."""
+        with self._moved:
+            self.offer({region: html for region, html in regions.items() if region not in self._shown}, {})
+
+    def offer(self, regions: Mapping[str, str], written: dict[tuple[str, ...], bytes]) -> None:
+        """Queue the regions that differ from what was last shown; a viewer too slow for its queue is hung up."""
+        with self._moved:
+            changed = {region: html for region, html in regions.items() if self._shown.get(region) != html}
+            if not changed or self._ended:
+                return
+            if len(self._waiting) < self._depth:
+                self._shown.update(changed)
+                key = tuple(changed)
+                written.setdefault(key, _event("regions", changed))
+                self._waiting.append(written[key])
+                self._moved.notify()
+                return
+        self.end()
+
+    def next(self, timeout: float) -> bytes | None:
+        """The next message, b"" when `timeout` seconds brought none, None when the viewer has ended."""
+        with self._moved:
+            if not self._ended and not self._waiting:
+                self._moved.wait_for(lambda: self._ended or self._waiting, timeout)
+            if self._ended:
+                return None
+            return self._waiting.popleft() if self._waiting else b""
+
+    def end(self) -> None:
+        """End the viewer; its browser connects again by itself."""
+        with self._moved:
+            already, self._ended = self._ended, True
+            self._waiting.clear()
+            self._moved.notify()
+        if not already:
+            self._hang_up()
+
+
+class Stream:
+    """The live side of a site: every open page is a viewer that is sent the regions that changed.
+
+    Rules: one bounded queue a viewer; one that does not keep up is hung up and connects again, which shows it
+    everything anew; no more than `viewers` at once, because each costs a thread; a beat every `beat` seconds finds
+    the ones that went without a word.
+    """
+
+    def __init__(self, viewers: int = 12, depth: int = 16, beat: float = 15.0) -> None:
+        self.viewers = viewers
+        self._depth = depth
+        self._beat = beat
+        self._id = secrets.token_hex(4)
+        self._open: set[_Viewer] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def watched(self, page: str) -> bool:
+        """Whether anyone looks at `page`: what nobody sees need not be drawn."""
+        with self._lock:
+            return any(viewer.page == page for viewer in self._open)
+
+    def publish(self, page: str, regions: Mapping[str, str]) -> None:
+        """Send every viewer of `page` the regions that differ from what it was last shown."""
+        with self._lock:
+            viewers = [viewer for viewer in self._open if viewer.page == page]
+        written: dict[tuple[str, ...], bytes] = {}
+        for viewer in viewers:
+            viewer.offer(regions, written)
+
+    def reply(self, page: str, regions: Callable[[], Mapping[str, str]]) -> Response:
+        """The answer to `/events/<page>`: everything at once from `regions()`, then what changes; 503 when full."""
+        line: _Line | None = request.environ.get(LINE)
+        viewer = _Viewer(page, self._depth, line.hang_up if line else lambda: None)
+        with self._lock:
+            if self._closed or len(self._open) >= self.viewers:
+                abort(HTTPStatus.SERVICE_UNAVAILABLE)
+            self._open.add(viewer)
+        if line:
+            line.watch(viewer.end)
+        try:
+            viewer.begin(regions())
+        except BaseException:
+            self._forget(viewer)
+            raise
+        response = Response(self._messages(viewer), mimetype="text/event-stream")
+        # The generator's own clean-up does not run when it was never begun.
+        response.call_on_close(lambda: self._forget(viewer))
+        return response
+
+    def close(self) -> None:
+        """End every viewer and take no more."""
+        with self._lock:
+            self._closed = True
+            viewers = list(self._open)
+        for viewer in viewers:
+            viewer.end()
+
+    def _messages(self, viewer: _Viewer) -> Iterator[bytes]:
+        yield b"retry: 1000\n\n" + self._pulse("hello")
+        while (message := viewer.next(self._beat)) is not None:
+            yield message or self._pulse("beat")
+
+    def _pulse(self, event: str) -> bytes:
+        return _event(event, {"stream": self._id, "now": round(up(), 3)})
+
+    def _forget(self, viewer: _Viewer) -> None:
+        with self._lock:
+            self._open.discard(viewer)
+
+
+def up() -> float:
+    """Seconds since this machine started: what `data-until` and `data-since` are given in, whatever the clock does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _event(name: str, data: Mapping[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+# ---- the server -------------------------------------------------------------------------------------------------
+
+
+class CannotListen(Exception):
+    """A port cannot be opened: `host`, `port`, and `why` in the system's words."""
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(f"{host}:{port}: {why}")
+        self.host, self.port, self.why = host, port, why
+
+
+class _Task(WSGITask):
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[LINE] = self.channel
+        return environ
+
+
+class _Line(HTTPChannel):
+    """A connection that says at once when the other side has gone, and that can be hung up."""
+
+    task_class = _Task
+    _farewell: Callable[[], None] | None = None
+
+    def watch(self, farewell: Callable[[], None]) -> None:
+        """Call `farewell` when the connection ends, at once if it has ended already."""
+        self._farewell = farewell
+        if not self.connected:
+            farewell()
+
+    def hang_up(self) -> None:
+        """Cut the connection, whatever still waits to be sent."""
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        if self._farewell:
+            self._farewell()
+
+
+class Server:
+    """A site on its port: listening from the start, answering while `run` runs."""
+
+    def __init__(self, server: TcpWSGIServer, sockets: dict[int, Any], stream: Stream | None) -> None:
+        self._server = server
+        self._sockets = sockets
+        self._stream = stream
+        self._stopping = threading.Event()
+        host, port = server.getsockname()
+        self.port = int(port)
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def run(self) -> None:
+        """Answer until `stop` is called, then close."""
+        try:
+            while not self._stopping.is_set():
+                self.step(30)
+        finally:
+            self.close()
+
+    def step(self, timeout: float = 2.0) -> None:
+        """Answer what comes within `timeout` seconds; for a loop that is not ours. End with `close`."""
+        loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+
+    def close(self) -> None:
+        """End every viewer and every connection, and give the port back."""
+        if self._stream:
+            self._stream.close()
+        self._server.task_dispatcher.shutdown(timeout=3)
+        close_all(self._sockets)
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread, more than once if need be."""
+        self._stopping.set()
+        with suppress(OSError):
+            self._server.pull_trigger()
+
+
+def serve(app: Flask, host: str, port: int, *, workers: int = 4, stream: Stream | None = None) -> Server:
+    """Listen on `host`:`port` (0 picks a free one); `run` on the result answers. Raises CannotListen.
+
+    Every viewer of the stream costs a thread for as long as the page is open, so there are `workers` besides.
+    """
+    sockets: dict[int, Any] = {}
+    try:
+        server = create_server(
+            app,
+            map=sockets,
+            host=host,
+            port=port,
+            threads=workers + (stream.viewers if stream else 0),
+            ident="",
+            # Above ours, so that it is our sentence that answers what is too large.
+            max_request_body_size=16 * MAX_BODY,
+            # So that a connection that ends while it is answered is noticed.
+            channel_request_lookahead=1,
+            # waitress would hold 16 MB for a viewer that does not read; so it stops at what one screen needs.
+            outbuf_high_watermark=256 * 1024,
+        )
+    except OSError as error:
+        raise CannotListen(host, port, error.strerror or str(error)) from None
+    if not isinstance(server, TcpWSGIServer):
+        close_all(sockets)
+        raise CannotListen(host, port, "the name stands for more than one address")
+    server.channel_class = _Line
+    # Ends a viewer whose machine went away without a word within half a minute, not a quarter of an hour.
+    server.adj.socket_options = [*server.adj.socket_options, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)]
+    return Server(server, sockets, stream)
