@@ -12,21 +12,10 @@ from typing import Literal
 
 from appliance.clock import Clock
 from appliance.ledger import Ledger, NotKept, Paper
-from appliance.window.desk import Desk, apply, decide
-from appliance.window.facts import (
-    DeviceFailed,
-    DeviceFails,
-    DeviceRecovered,
-    DeviceRecovers,
-    Fact,
-    Happening,
-    PaperFailed,
-    PaperMoves,
-    PaperPrinted,
-    PaperUnconfirmed,
-    TimePasses,
-    WindowStarts,
-)
+from appliance.window.decide import decide
+from appliance.window.desk import Desk, apply
+from appliance.window.facts import DeviceFailed, DeviceRecovered, Fact, PaperFailed, PaperPrinted, PaperUnconfirmed
+from appliance.window.happenings import DeviceFails, DeviceRecovers, Happening, PaperMoves, TimePasses, WindowStarts
 from appliance.window.look import changes_in, look
 from appliance.window.moment import Moment
 from appliance.window.rules import Rules
@@ -70,6 +59,7 @@ class Counter:
         self._desk: Desk = ledger.desk()
         self._bells: tuple[Bell, ...] = ()
         self._refused = 0
+        self._began = clock.moment()
 
     def moment(self) -> Moment:
         """Now, as happenings are stamped."""
@@ -111,6 +101,7 @@ class Counter:
         try:
             self.ledger.commit(facts, at, desk)
         except NotKept as error:
+            self._began = at if self.kept else self._began
             self._refused += 1
             log.error("the ledger did not take %s: %s", [fact.type for fact in facts], error)
             self.ring()
@@ -180,7 +171,7 @@ class Counter:
 
     def view(self) -> View:
         """The window as it stands now."""
-        return look(self._desk, self.moment(), self.rules, self.kept)
+        return look(self._desk, self.moment(), self.rules, self.kept, self._began)
 
     def changes_in(self) -> float | None:
         """Seconds until the window looks different by itself; None when it will not."""

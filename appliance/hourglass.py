@@ -1,7 +1,7 @@
-"""The loop that lets time pass: closes prompts that have run out, and asks a card that took nothing whether it does now."""
+"""The loop that lets time pass: it closes prompts that have run out, and asks a full card again."""
 
 from appliance.counter import Counter
-from appliance.window.facts import TimePasses
+from appliance.window.happenings import TimePasses
 
 AT_MOST = 5.0
 FULL_CARD = 2.0

@@ -46,7 +46,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Paper(msgspec.Struct, frozen=True):
-    """One paper of a case: `copy` 0 first, n for the n-th 补打; state queued, sending, confirmed, unconfirmed, failed."""
+    """One paper of a case: `copy` 0 first, n for the n-th 补打; queued, sending, confirmed, unconfirmed or failed."""
 
     paper: str
     case: str
@@ -81,14 +81,14 @@ class Ledger:
     def open(cls, path: Path, window: str) -> "Ledger":
         """Open the ledger, begin one where there is none, set a damaged one aside and begin another.
 
-        Raises LedgerUnusable, with the sentence to show, for a newer version, a place that cannot be written, or one in use.
+        Raises LedgerUnusable, with the sentence to show, for a newer version, an unwritable place, or one in use.
         """
         guard = hold(path)
         damage: Damage | None = None
         if path.exists():
             reason = damage_of(path)
             damage = set_aside(path, reason) if reason else None
-        create(path, secrets.token_hex(4), damage)
+        create(path, secrets.token_hex(4))
         return cls(path, window, guard, damage)
 
     # ---- keeping ------------------------------------------------------------------------------------------------

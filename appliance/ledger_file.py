@@ -65,7 +65,7 @@ def hold(path: Path) -> IO[bytes]:
     return guard
 
 
-def create(path: Path, ledger: str, damage: Damage | None) -> None:
+def create(path: Path, ledger: str) -> None:
     """Make the tables where there are none, in one transaction: a kill leaves an empty file or a whole one."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -90,7 +90,8 @@ def damage_of(path: Path) -> str:
             version = _version(connection)
             if version > SCHEMA_VERSION:
                 raise LedgerUnusable(
-                    f"台账文件 {path} 由更新版本的程序建立（版本 {version}，本程序只认识到 {SCHEMA_VERSION}），请升级程序后再启动。"
+                    f"台账文件 {path} 由更新版本的程序建立（版本 {version}，本程序只认识到 {SCHEMA_VERSION}），"
+                    "请升级程序后再启动。"
                 )
             return "" if version == 0 and _empty(connection) else _unsound(connection)
     except sqlite3.DatabaseError as error:

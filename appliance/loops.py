@@ -65,7 +65,7 @@ class Loops:
     def stop_on_signals(self) -> None:
         """SIGTERM and SIGINT end the program in good order. Call it from the main thread."""
 
-        def end(number: int, frame: FrameType | None) -> None:
+        def end(_number: int, _frame: FrameType | None) -> None:
             self.ended.set()
 
         signal.signal(signal.SIGTERM, end)
@@ -76,15 +76,23 @@ class Loops:
         now = time.monotonic()
         return [loop.name for loop in self._loops if loop.late(now)]
 
-    def wait(self, feed: Step | None = None, every: float = 5.0) -> bool:
-        """Wait for the end, feeding the watchdog while no loop is late; True when no loop failed."""
+    def wait(self, feed: Step | None = None, every: float = 5.0) -> None:
+        """Wait for the end, feeding the watchdog while no loop is late."""
         while not self.ended.wait(every):
             late = self.late()
             if late:
                 log.error("late: %s; the watchdog is not fed", ", ".join(late))
             elif feed is not None:
                 feed()
+
+    def join(self, within: float = 5.0) -> None:
+        """Wait for every loop to finish its present step, `within` seconds for all of them."""
+        deadline = time.monotonic() + within
         for loop in self._loops:
             if loop.thread.ident:
-                loop.thread.join(3)
+                loop.thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def sound(self) -> bool:
+        """True while no loop has failed."""
         return not any(loop.failed for loop in self._loops)

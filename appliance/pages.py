@@ -5,6 +5,7 @@ and every error is a sentence.
 """
 
 import json
+import logging
 import secrets
 import socket
 import threading
@@ -361,6 +362,8 @@ def serve(app: Flask, host: str, port: int, *, workers: int = 4, stream: Stream 
 
     Every viewer of the stream costs a thread for as long as the page is open, so there are `workers` besides.
     """
+    # It counts a thread that is just being woken as busy, and would fill the journal with queues of one.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
     try:
         server = create_server(

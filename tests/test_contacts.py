@@ -1,6 +1,7 @@
 """Contacts that bounce, stick and are pressed together; and the pad that drives them on gpiozero's mock pins."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ from appliance.devices.lamps import Lamps
 from appliance.devices.pad import Pad, PadWiring
 from appliance.devices.pins import Pins
 from appliance.loops import Loops
-from appliance.window.facts import DeviceFails, Happening, KeyFrees, KeyPresses, KeySticks, SwitchReads
+from appliance.window.happenings import DeviceFails, Happening, KeyFrees, KeyPresses, KeySticks, SwitchReads
 from appliance.window.moment import Moment
 from appliance.window.view import Asking, Away, View
 from tests.conftest import HandClock, until
@@ -89,7 +90,7 @@ def test_a_contact_never_changes_twice_within_its_bounce(edges: list[tuple[float
         now += wait
         if contact.meets(closed, at(now)):
             changes.append(now)
-    assert all(later - earlier >= 0.03 - 1e-9 for earlier, later in zip(changes, changes[1:], strict=False))
+    assert all(later - earlier >= 0.03 - 1e-9 for earlier, later in pairwise(changes))
 
 
 # ---- on mock pins -----------------------------------------------------------------------------------------------
@@ -125,7 +126,8 @@ def board() -> Iterator[Board]:
     yield board
     board.loops.stop()
     board.pad.wake()
-    assert board.loops.wait()
+    board.loops.join()
+    assert board.loops.sound
     board.pad.close()
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from appliance.documents import shipped
 from appliance.window.catalogue import read_catalogue
-from appliance.window.desk import Desk, apply, decide
-from appliance.window.facts import (
+from appliance.window.decide import decide
+from appliance.window.desk import Desk, apply
+from appliance.window.facts import Fact, Grade, Handed
+from appliance.window.happenings import (
     AwayButtonPresses,
     ClerkArrives,
     ClerkLeaves,
@@ -18,9 +20,6 @@ from appliance.window.facts import (
     ClerkStepsAway,
     DeviceFails,
     DeviceRecovers,
-    Fact,
-    Grade,
-    Handed,
     Happening,
     KeyFrees,
     KeyPresses,

@@ -35,7 +35,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A paper was confirmed by the printer; was sent, at least in part, and not confirmed; or failed before its first byte."""
+    """A paper was confirmed by the printer, was sent (at least in part) unconfirmed, or failed before any byte."""
 
     state: Literal["confirmed", "unconfirmed", "failed"]
     reason: Reason = ""
@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class PortTrouble(OSError):
-    """A port cannot be opened or went away; `reason` says why in the words above, the text says what the system said."""
+    """A port cannot be opened or went away: `reason` is one of the words above, the text is the system's own."""
 
     def __init__(self, reason: Reason, detail: object) -> None:
         super().__init__(str(detail))

@@ -10,7 +10,8 @@ The rules:
 from collections.abc import Iterable, Mapping
 from typing import get_args
 
-from appliance.window.facts import Grade, Happening, KeyFrees, KeyPresses, KeySticks
+from appliance.window.facts import Grade
+from appliance.window.happenings import Happening, KeyFrees, KeyPresses, KeySticks
 from appliance.window.moment import Moment
 
 GRADES: tuple[Grade, ...] = get_args(Grade)

@@ -1,4 +1,4 @@
-"""The lamps: those at the keys, always all together, and the one of 暂时离开. They ask for a press, never show a grade."""
+"""The lamps: those at the keys, always all together, and that of 暂时离开; they ask for a press, never show a grade."""
 
 from typing import Any
 

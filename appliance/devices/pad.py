@@ -1,4 +1,4 @@
-"""The rating pad and the 暂时离开 contact: edges from gpiozero, levels read again and again, happenings to the counter."""
+"""The rating pad and the 暂时离开 contact: edges from gpiozero, levels read again and again, told as happenings."""
 
 import logging
 import queue
@@ -9,14 +9,8 @@ import msgspec
 
 from appliance.devices.contacts import GRADES, Contact, Keys
 from appliance.devices.pins import Pins, PinsAbsent
-from appliance.window.facts import (
-    AwayButtonPresses,
-    DeviceFails,
-    DeviceRecovers,
-    Grade,
-    Happening,
-    SwitchReads,
-)
+from appliance.window.facts import Grade
+from appliance.window.happenings import AwayButtonPresses, DeviceFails, DeviceRecovers, Happening, SwitchReads
 from appliance.window.moment import Moment
 
 log = logging.getLogger(__name__)

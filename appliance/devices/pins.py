@@ -1,7 +1,7 @@
-"""The GPIO pins: gpiozero's factory, opened when the chip is there; the only make besides the real one is gpiozero's mock."""
+"""The GPIO pins: gpiozero's factory, opened when the chip is there; the only other make is gpiozero's own mock."""
 
-import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -33,7 +33,7 @@ class Pins:
             return LGPIOFactory()
         # lgpio raises its own `lgpio.error`, an Exception; gpiozero wraps some of what happens below and not the rest.
         except Exception as error:
-            raise PinsAbsent(f"{type(error).__name__}: {error} ({os.getcwd()})") from error
+            raise PinsAbsent(f"{type(error).__name__}: {error} (in {Path.cwd()})") from error
 
     def close(self) -> None:
         """Give the pins back."""

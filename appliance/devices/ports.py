@@ -1,4 +1,4 @@
-"""Where a printer's wire ends: a serial port, `/dev/usb/lp*`, or TCP 9100; each takes bytes, gives bytes, and never blocks for ever."""
+"""Where a printer's wire ends: a serial port, `/dev/usb/lp*` or TCP 9100; each moves bytes and none blocks for ever."""
 
 import errno
 import fcntl
@@ -23,7 +23,7 @@ CHUNK = 512
 
 
 class Port(Protocol):
-    """A wire that may be absent, may stall, and may go away; every method may raise OSError, PortTrouble where it knows why."""
+    """A wire that may be absent, may stall and may go away; methods raise OSError, PortTrouble if they know why."""
 
     bits_per_second: int
 
@@ -127,7 +127,7 @@ class _Descriptor:
 
 
 class SerialPort(_Descriptor):
-    """A serial port, by the role name that udev gives it; pyserial sets it up, the bytes are moved here with deadlines."""
+    """A serial port, by the role name that udev gives it; pyserial sets it up, its bytes are moved with deadlines."""
 
     def __init__(
         self, path: str, baud: int = 9600, flow: Literal["none", "rtscts", "dsrdtr", "xonxoff"] = "none"
@@ -140,13 +140,20 @@ class SerialPort(_Descriptor):
     def open(self) -> None:
         import serial
 
-        flow = {} if self._flow == "none" else {self._flow: True}
         try:
-            self._serial = serial.Serial(self._path, self.bits_per_second, timeout=0, exclusive=True, **flow)
+            self._serial = serial.Serial(
+                self._path,
+                self.bits_per_second,
+                timeout=0,
+                exclusive=True,
+                rtscts=self._flow == "rtscts",
+                dsrdtr=self._flow == "dsrdtr",
+                xonxoff=self._flow == "xonxoff",
+            )
         except serial.SerialException as trouble:
             # pyserial says which system error kept it from opening, and none where the file is no serial port.
             raise PortTrouble(_REASONS.get(trouble.errno or errno.ENOTTY, "error"), trouble) from trouble
-        self._fd = self._serial.fd
+        self._fd = self._serial.fileno()
         self._ignore_breaks()
 
     def _ignore_breaks(self) -> None:
@@ -194,7 +201,7 @@ class LinePrinterPort(_Descriptor):
 
 
 class NetworkPort(_Descriptor):
-    """A printer that listens on TCP, by custom on port 9100; `host` is best an address, looking up a name has no deadline."""
+    """A printer that listens on TCP, by custom on port 9100; `host` is an address, for a look-up has no deadline."""
 
     def __init__(self, host: str, port: int = 9100, connect_s: float = 3.0) -> None:
         self._address = (host, port)

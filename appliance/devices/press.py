@@ -1,4 +1,4 @@
-"""The print loop's body: takes the oldest queued paper, prints it once, says what became of it; between papers it watches the printer.
+"""The print loop's body: takes the oldest queued paper, prints it once, says what became of it, watches the printer.
 
 It has no thread: the loop that owns it calls `step` and waits as long as it says, or until something is queued.
 """
@@ -86,11 +86,11 @@ class Press:
         self._poll_s = poll_s
         self._clock = clock
         self._look_at = clock()
-        self._reported: Failing | None = None
+        self._reported: Failing | Working | None = None
         self.condition = Condition("unknown")
 
     def step(self) -> float:
-        """Print one paper, or look at the printer when it is time; returns seconds until there is anything more to do."""
+        """Print one paper, or look at the printer when it is time; returns seconds until there is more to do."""
         queued = self._tray.next_queued()
         if queued is not None and self._tray.sending(queued.paper):
             self._tray.came_out(queued.paper, self._print(queued))
@@ -127,10 +127,16 @@ class Press:
         self._look_at = self._clock() + self._poll_s
 
     def _found(self, condition: Condition) -> None:
-        """Report once for each change; a mute printer is no failure, and one short of paper still prints."""
+        """Report the first time and at each change; a mute printer, or one short of paper, is no failure."""
         self.condition = condition
-        failing = Failing(condition.reason, condition.detail) if condition.state == "bad" else None
-        changed = (failing and failing.reason) != (self._reported and self._reported.reason)
-        self._reported = failing
-        if changed:
-            self._reports(failing or Working())
+        found = Failing(condition.reason, condition.detail) if condition.state == "bad" else Working()
+        if _kind(found) != _kind(self._reported):
+            self._reports(found)
+        self._reported = found
+
+
+def _kind(found: Failing | Working | None) -> str | None:
+    """What makes two findings the same: the reason, not the system's words for it; Working has the empty one."""
+    if found is None:
+        return None
+    return found.reason if isinstance(found, Failing) else ""

@@ -1,4 +1,4 @@
-"""A receipt printer: how it is, and one job at a time with an honest outcome; no error of a device ever leaves it as an exception."""
+"""A receipt printer: how it is, and one job at a time with an honest outcome; no device's error leaves it raised."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from appliance.devices.status import QUESTIONS, fits, is_echo, job_end, judge, q
 log = logging.getLogger(__name__)
 
 _OWED_S = 3.0
-"""For so long after a question without an answer, the answer may still come and must not be taken for the next one's."""
+"""So long after an unanswered question its answer may still come, and must not be taken for the next one's."""
 
 _TICK_S = 0.05
 
@@ -24,7 +24,7 @@ class Printer(Protocol):
         """How the printer is now; takes about a second at most."""
 
     def carry_out(self, job: bytes) -> Outcome:
-        """Print one job, whole as `escpos.paint` made it; returns when its outcome is known or its deadline has passed."""
+        """Print one job, whole as `escpos.paint` made it; returns when its outcome is known or its deadline past."""
 
 
 class EscPosPrinter:

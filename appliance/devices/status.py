@@ -1,4 +1,4 @@
-"""What a printer's one-byte answers mean: to `DLE EOT n`, asked at any time, and to `GS r 1`, asked at the end of a job."""
+"""What a printer's one-byte answers mean: to `DLE EOT n`, asked at any time, and to `GS r 1` at the end of a job."""
 
 from collections.abc import Mapping
 
@@ -43,7 +43,7 @@ def judge(answers: Mapping[int, int]) -> Condition:
 
 
 def job_end(byte: int) -> Outcome | None:
-    """What an answer to `GS r 1` says of the job before it; None for a byte that is none (bits 4 to 7 clear, sensors in pairs)."""
+    """What an answer to `GS r 1` says of the job before it; None for a byte that is no such answer."""
     if byte not in (0x00, 0x03, 0x0C, 0x0F):
         return None
     if byte & 0x0C:

@@ -9,7 +9,8 @@ The rules:
 from datetime import datetime
 from typing import Literal
 
-from appliance.window.facts import AwayBegan, AwayEnded, ClerkReturns, ClerkStepsAway, Fact, SwitchReads
+from appliance.window.facts import AwayBegan, AwayEnded, Fact
+from appliance.window.happenings import ClerkReturns, ClerkStepsAway, SwitchReads
 from appliance.window.moment import Moment, elapsed
 from appliance.window.refusal import Refused
 from appliance.window.rules import Rules

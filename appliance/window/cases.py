@@ -15,7 +15,8 @@ from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 from appliance.window.catalogue import Catalogue, Item, Level
-from appliance.window.facts import CaseReceived, Handed, MaterialsArrive
+from appliance.window.facts import CaseReceived, Handed
+from appliance.window.happenings import MaterialsArrive
 from appliance.window.masks import masked
 from appliance.window.moment import CHINA, Moment
 from appliance.window.refusal import Refused
@@ -83,6 +84,7 @@ def receive(
         item_name=item.name,
         catalogue=catalogue.version,
         applicant=masked(happening.applicant),
+        received=happening.at.at.astimezone(CHINA),
         materials=happening.materials,
         promised_days=item.promised_working_days,
         due=pick_up.day,

@@ -1,52 +1,29 @@
-"""The desk: all that a window remembers, what a happening makes of it, and what a fact changes in it.
-
-`decide(desk, happening, rules)` gives facts and changes nothing; `apply(desk, fact, at)` is the only way a desk changes.
-"""
+"""The desk: all that a window remembers, and what each fact changes in it; `apply` is the only way a desk changes."""
 
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 
-from appliance.window import absence, cases, rating
+from appliance.window import absence, rating
 from appliance.window.facts import (
     AwayBegan,
-    AwayButtonPresses,
     AwayEnded,
     CaseReceived,
-    ClerkArrives,
-    ClerkLeaves,
-    ClerkReturns,
-    ClerkStepsAway,
-    ClockSynced,
-    ClockSyncs,
     DeviceFailed,
-    DeviceFails,
     DeviceRecovered,
-    DeviceRecovers,
     DutyBegan,
     DutyEnded,
     Fact,
-    Happening,
-    KeyFrees,
-    KeyPresses,
-    KeySticks,
-    MaterialsArrive,
-    OrderArrives,
     OrderRefused,
     RatingChanged,
     RatingDeclined,
     RatingGiven,
-    SwitchReads,
     VisitBegan,
-    VisitBegins,
     VisitEnded,
-    VisitEnds,
 )
-from appliance.window.moment import Moment, elapsed
+from appliance.window.moment import Moment
 from appliance.window.rating import Prompt
-from appliance.window.refusal import Refused
-from appliance.window.rules import Rules
 from appliance.window.view import Away, Clerk, Trouble, Visit
 
 DAYS_COUNTED = 31
@@ -90,188 +67,6 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     def case_of_form(self, form: str) -> str | None:
         """The case that this very form was already turned into: a double click counts once."""
         return next((case for known, case in self.forms if known == form), None)
-
-
-# ---- decide -----------------------------------------------------------------------------------------------------
-
-
-def decide(desk: Desk, happening: Happening, rules: Rules) -> tuple[Fact, ...]:
-    """The facts that a happening makes; Refused when the window will not do what was asked."""
-    over = _close_overdue(desk, happening.at, rules)
-    for fact in over:
-        desk = apply(desk, fact, happening.at)
-    decider = _DECIDERS.get(type(happening))
-    return over if decider is None else over + decider(desk, happening, rules)
-
-
-def _close_overdue(desk: Desk, at: Moment, rules: Rules) -> tuple[Fact, ...]:
-    if desk.prompt is None or rating.left(desk.prompt, at, rules) > 0:
-        return ()
-    return rating.close(desk.prompt, "away" if desk.away else "timeout")
-
-
-def open_prompt(desk: Desk, at: Moment, rules: Rules) -> Prompt | None:
-    """The prompt that still takes presses at that moment."""
-    if desk.prompt is None or rating.left(desk.prompt, at, rules) <= 0:
-        return None
-    return desk.prompt
-
-
-def _press_key(desk: Desk, key: KeyPresses, rules: Rules) -> tuple[Fact, ...]:
-    prompt = open_prompt(desk, key.at, rules)
-    if prompt is None or desk.away is not None:
-        return rating.stray(key, away=desk.away is not None)
-    return rating.press(prompt, key, rules)
-
-
-def _stick_key(desk: Desk, key: KeySticks, rules: Rules) -> tuple[Fact, ...]:
-    return _fail(desk, DeviceFails(at=key.at, device=f"key{key.grade}", reason="stuck"), rules)
-
-
-def _free_key(desk: Desk, key: KeyFrees, rules: Rules) -> tuple[Fact, ...]:
-    return _recover(desk, DeviceRecovers(at=key.at, device=f"key{key.grade}"), rules)
-
-
-def _read_switch(desk: Desk, reads: SwitchReads, rules: Rules) -> tuple[Fact, ...]:
-    return absence.read_switch(desk.away, reads, away_number(desk, reads.at), desk.clerk)
-
-
-def _press_away(desk: Desk, presses: AwayButtonPresses, rules: Rules) -> tuple[Fact, ...]:
-    return absence.press_button(desk.away, presses.at, away_number(desk, presses.at), desk.clerk)
-
-
-def _step_away(desk: Desk, steps: ClerkStepsAway, rules: Rules) -> tuple[Fact, ...]:
-    return absence.step_away(desk.away, steps, away_number(desk, steps.at), desk.clerk)
-
-
-def _come_back(desk: Desk, returns: ClerkReturns, rules: Rules) -> tuple[Fact, ...]:
-    return absence.come_back(desk.away, returns, rules, desk.clerk)
-
-
-def _arrive(desk: Desk, arrives: ClerkArrives, rules: Rules) -> tuple[Fact, ...]:
-    clerk = rules.clerk(arrives.number)
-    if clerk is None:
-        raise Refused("clerk_unknown", number=arrives.number)
-    if desk.clerk == clerk:
-        raise Refused("already_on_duty")
-    if desk.visit is not None:
-        raise Refused("visit_open")
-    leaves = (DutyEnded(clerk=desk.clerk.number),) if desk.clerk else ()
-    return (*leaves, DutyBegan(clerk=clerk.number, name=clerk.name))
-
-
-def _leave(desk: Desk, leaves: ClerkLeaves, rules: Rules) -> tuple[Fact, ...]:
-    clerk = _on_duty(desk)
-    if desk.visit is not None:
-        raise Refused("visit_open")
-    return (DutyEnded(clerk=clerk.number),)
-
-
-def _begin_visit(desk: Desk, begins: VisitBegins, rules: Rules) -> tuple[Fact, ...]:
-    clerk = _at_the_counter(desk)
-    if desk.visit is not None:
-        raise Refused("already_serving")
-    visit = f"{begins.at.day}-{desk.counted(begins.at.day).visits + 1:04d}"
-    prompt = open_prompt(desk, begins.at, rules)
-    return (*rating.close(prompt, "next_visit"), VisitBegan(visit=visit, clerk=clerk.number))
-
-
-def _end_visit(desk: Desk, ends: VisitEnds, rules: Rules) -> tuple[Fact, ...]:
-    clerk = _at_the_counter(desk)
-    if desk.visit is None:
-        raise Refused("not_serving")
-    seconds = elapsed(desk.visit.began, ends.at)
-    known = None if seconds == float("inf") else round(seconds, 1)
-    return (VisitEnded(visit=desk.visit.number, clerk=clerk.number, seconds=known, item=desk.visit.item),)
-
-
-def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, ...]:
-    if desk.case_of_form(arrive.form) is not None:
-        return ()
-    clerk = _at_the_counter(desk)
-    number = case_number(desk, arrive.at, rules)
-    received = cases.receive(
-        arrive,
-        catalogue=rules.catalogue,
-        level=rules.level,
-        calendar=rules.calendar,
-        clerk=clerk,
-        number=number,
-        paper=f"{number}-0",
-        visit=desk.visit.number if desk.visit else None,
-    )
-    return (received,)
-
-
-def _fail(desk: Desk, fails: DeviceFails, rules: Rules) -> tuple[Fact, ...]:
-    known = desk.trouble(fails.device)
-    if known is not None and known.reason == fails.reason:
-        return ()
-    return (DeviceFailed(device=fails.device, reason=fails.reason, detail=fails.detail),)
-
-
-def _recover(desk: Desk, recovers: DeviceRecovers, rules: Rules) -> tuple[Fact, ...]:
-    known = desk.trouble(recovers.device)
-    return (DeviceRecovered(device=recovers.device, reason=known.reason),) if known else ()
-
-
-def _sync_clock(desk: Desk, syncs: ClockSyncs, rules: Rules) -> tuple[Fact, ...]:
-    return (ClockSynced(offset=round(syncs.offset, 3)),)
-
-
-def _take_order(desk: Desk, order: OrderArrives, rules: Rules) -> tuple[Fact, ...]:
-    # Orders come with the county's office; until then the county is told so at once instead of repeating for ever.
-    return () if order.order in desk.orders else (OrderRefused(order=order.order, reason="unsupported"),)
-
-
-def _on_duty(desk: Desk) -> Clerk:
-    if desk.clerk is None:
-        raise Refused("no_clerk")
-    return desk.clerk
-
-
-def _at_the_counter(desk: Desk) -> Clerk:
-    clerk = _on_duty(desk)
-    if desk.away is not None:
-        raise Refused("away_now")
-    return clerk
-
-
-def away_number(desk: Desk, at: Moment) -> str:
-    """The number the next absence gets."""
-    return f"{at.day}-{desk.counted(at.day).aways + 1:04d}"
-
-
-def case_number(desk: Desk, at: Moment, rules: Rules) -> str:
-    """The number the next case gets, `0107-1-20261122-3F001`.
-
-    Two digits of the ledger stand in it, so that a replaced card does not give the same number twice on one day.
-    """
-    site = rules.window.split("-", 1)[1]
-    return f"{site}-{at.day}-{desk.ledger[:2].upper()}{desk.counted(at.day).cases + 1:03d}"
-
-
-_DECIDERS: dict[type[Happening], Callable[[Desk, Any, Rules], tuple[Fact, ...]]] = {
-    KeyPresses: _press_key,
-    KeySticks: _stick_key,
-    KeyFrees: _free_key,
-    SwitchReads: _read_switch,
-    AwayButtonPresses: _press_away,
-    ClerkStepsAway: _step_away,
-    ClerkReturns: _come_back,
-    ClerkArrives: _arrive,
-    ClerkLeaves: _leave,
-    VisitBegins: _begin_visit,
-    VisitEnds: _end_visit,
-    MaterialsArrive: _take_in,
-    DeviceFails: _fail,
-    DeviceRecovers: _recover,
-    ClockSyncs: _sync_clock,
-    OrderArrives: _take_order,
-}
-
-
-# ---- apply ------------------------------------------------------------------------------------------------------
 
 
 def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:

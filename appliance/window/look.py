@@ -1,19 +1,23 @@
 """How the window looks at one moment, and when it will look different by itself."""
 
 from appliance.window import rating
-from appliance.window.desk import Desk, open_prompt
+from appliance.window.decide import open_prompt
+from appliance.window.desk import Desk
 from appliance.window.moment import Moment
 from appliance.window.rules import Rules
 from appliance.window.view import State, View
 
 
-def look(desk: Desk, now: Moment, rules: Rules, kept: bool = True) -> View:
-    """Everything that may be shown of the desk at that moment; `kept` False while the ledger cannot write."""
+def look(desk: Desk, now: Moment, rules: Rules, kept: bool = True, began: Moment | None = None) -> View:
+    """Everything that may be shown of the desk at that moment.
+
+    `kept` False while the ledger cannot write; `began` is when the present state began where the desk does not know it.
+    """
     prompt = open_prompt(desk, now, rules)
     state = _state(desk, prompt is not None, kept)
     return View(
         state=state,
-        since=_since(desk, state) or now,
+        since=_since(desk, state) or began or now,
         clerk=desk.clerk,
         away=desk.away,
         visit=desk.visit,

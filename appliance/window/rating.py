@@ -11,14 +11,15 @@ from typing import Literal
 
 import msgspec
 
-from appliance.window.facts import Fact, Grade, KeyPresses, PressStray, RatingChanged, RatingDeclined, RatingGiven
+from appliance.window.facts import Fact, Grade, PressStray, RatingChanged, RatingDeclined, RatingGiven
+from appliance.window.happenings import KeyPresses
 from appliance.window.moment import Moment, elapsed
 from appliance.window.rules import Rules
 from appliance.window.view import Asking
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A resident is asked; `before` is the grade that stood before the last press, `taken_back` when two keys undid it."""
+    """A resident is asked; `before` is the grade before the last press, `taken_back` when two keys undid that press."""
 
     visit: str
     opened: Moment

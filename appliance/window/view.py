@@ -39,7 +39,7 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """The open prompt: `asks` for a press, says `thanks`, or says that `two_keys` counted as neither; `left` in seconds."""
+    """The open prompt asks for a `press`, says `thanks`, or that `two_keys` count as neither; `left` in seconds."""
 
     visit: str
     asks: Literal["press", "thanks", "two_keys"]

@@ -1,0 +1,46 @@
+# What this project does by name. `make demo` and `make test` do all their set-up themselves.
+SHELL := /bin/sh
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# For `make demo OPTIONS="--port-base 9000"` and `make test ARGS="tests/test_demo.py -k port"`.
+OPTIONS ?=
+ARGS ?=
+
+.PHONY: help demo test bench check lock clean
+help:
+	@echo 'make demo     一条命令：装好所需，在本机启动县级监测和两个窗口（Ctrl-C 结束）'
+	@echo 'make test     run every test, installing first what they need'
+	@echo 'make bench    measure against the goals, beside mqtt-io'
+	@echo 'make check    ruff check, ruff format --check, mypy --strict'
+	@echo 'make lock     renew requirements/*.txt from pyproject.toml (UPGRADE=1 for newer versions)'
+
+# exec: Ctrl-C and a stop reach the demo itself, with no shell between that could end before it.
+demo:
+	@.ci/venv demo
+	@exec $(PYTHON) -m appliance demo $(OPTIONS)
+
+test:
+	@.ci/venv test
+	@.ci/packages
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+bench:
+	@.ci/venv bench
+	@.ci/packages
+	@exec $(PYTHON) -m tests.bench $(ARGS)
+
+check:
+	@.ci/venv test
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict
+
+lock:
+	@.ci/venv test
+	@.ci/lock $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+# `make install` on a Pi: what lands where.
+-include firmware_config/install.mk

@@ -1,0 +1,128 @@
+"""The commands: run, county, demo, doctor."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance import __version__
+
+WRONG_SETTINGS = 2
+CANNOT_START = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do one command; the exit status: 0 well ended, 1 cannot start or failed, 2 wrong settings."""
+    given = _parser(arguments or sys.argv[1:]).parse_args(arguments)
+    logging.basicConfig(level=given.log.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    command: Callable[[argparse.Namespace], int] = given.command
+    return command(given)
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="appliance", description="医保服务窗口一体机：窗口端、县级端、演示和自检。")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="日志详细程度")
+    commands = parser.add_subparsers(required=True, metavar="命令")
+    _add(commands, "run", "运行一个窗口", _run, "/etc/appliance/window.toml")
+    _add(commands, "county", "运行县级端", _county, "/etc/appliance/county.toml")
+    doctor = _add(commands, "doctor", "检查一个窗口的设置和设备，一行一条", _doctor, "/etc/appliance/window.toml")
+    doctor.add_argument("--wiring", action="store_true", help="只打印接线表")
+    doctor.add_argument("--print", action="store_true", dest="self_test", help="打印自检页")
+    demo = commands.add_parser("demo", help="在本机运行一个县和两个窗口的演示")
+    demo.set_defaults(command=_demo)
+    # The demo's own options cost 60 ms of imports, which a window's keys need not wait for.
+    if "demo" in words:
+        _demo_options(demo)
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    words: str,
+    command: Callable[[argparse.Namespace], int],
+    settings: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=words, description=words)
+    parser.add_argument("--settings", type=Path, default=Path(settings), help=f"设置文件，默认 {settings}")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _run(given: argparse.Namespace) -> int:
+    from appliance.ledger_file import LedgerUnusable
+    from appliance.run import Window
+    from appliance.settings import SettingsWrong, load_window
+
+    try:
+        window = Window(load_window(given.settings))
+    except SettingsWrong as wrong:
+        return _say(wrong, WRONG_SETTINGS)
+    except LedgerUnusable as unusable:
+        return _say(unusable, CANNOT_START)
+    return _serve(window.run)
+
+
+def _serve(run: Callable[[], bool]) -> int:
+    try:
+        return 0 if run() else CANNOT_START
+    # What it cannot start with is a sentence of its own class; pages load late, so their module is named late.
+    except Exception as error:
+        from appliance.pages import CannotListen
+        from appliance.settings import SettingsWrong
+
+        if isinstance(error, CannotListen):
+            return _say(
+                f"端口 {error.port} 不能使用（{error.host}，{error.why}）：可能已有另一个程序在用它。", CANNOT_START
+            )
+        if isinstance(error, SettingsWrong):
+            return _say(error, WRONG_SETTINGS)
+        raise
+
+
+def _county(given: argparse.Namespace) -> int:
+    from appliance.county.run import run_county
+    from appliance.settings import SettingsWrong, load_county
+
+    try:
+        settings = load_county(given.settings)
+    except SettingsWrong as wrong:
+        return _say(wrong, WRONG_SETTINGS)
+    return _serve(lambda: run_county(settings))
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from appliance.doctor import examine, self_test, wiring_table
+    from appliance.settings import SettingsWrong, load_window
+
+    try:
+        settings = load_window(given.settings)
+    except SettingsWrong as wrong:
+        return _say(wrong, WRONG_SETTINGS)
+    if given.wiring:
+        print(wiring_table(settings))
+        return 0
+    return self_test(settings) if given.self_test else examine(settings)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from appliance.demo import run_demo
+
+    return run_demo(given)
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    from appliance.demo import add_options
+
+    add_options(parser)
+
+
+def _say(sentence: object, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

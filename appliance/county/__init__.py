@@ -1,0 +1,1 @@
+"""The other end of the wire: what the county collects, keeps and shows."""

@@ -1,0 +1,94 @@
+"""What differs between SQLite and PostgreSQL: how a book is opened, and how many facts are added at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+BUSY_MS: Final = 2000
+"""How long a locked SQLite file is waited for before it counts as a failure, which is tried again."""
+PATIENCE_S: Final = 5
+"""How long PostgreSQL may take to answer a connection, and to end a statement."""
+
+Add = Callable[[Connection, Sequence[tuple[Any, ...]]], int]
+"""Adds rows, passes over those whose key is there, and says how many it added."""
+Insert = Any
+"""SQLAlchemy's insert of one dialect; only these know ON CONFLICT, and their types have no common parent."""
+
+
+class Unusable(Exception):
+    """The book cannot be opened: `code` is url or unreachable, `detail` the database's own words."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+def connect(url: str) -> Engine:
+    """An engine for the book; nothing is opened yet. Raises Unusable."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        if parsed.get_backend_name() == "postgresql":
+            return _postgresql(parsed.set(drivername="postgresql+psycopg"))
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise Unusable("url", str(error)) from None
+    raise Unusable("url", parsed.get_backend_name())
+
+
+def insert(engine: Engine) -> Insert:
+    """The dialect's own insert."""
+    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Says in one exception why the book could not be opened, without a password."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise Unusable("unreachable", f"{engine.url!r}: {error.orig}") from None
+
+
+def adder(engine: Engine, table: Table) -> Add:
+    """The quickest way to add many rows given as tuples in the order of the table's columns.
+
+    The drivers' own batch calls: SQLAlchemy's would turn every row into a dictionary and back, which costs more than
+    SQLite takes to keep it.
+    """
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    if engine.dialect.name == "postgresql":
+        types = [str(column.type.compile(engine.dialect)) for column in table.columns]
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        many = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING'
+
+        def add(tx: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+            return tx.exec_driver_sql(many, tuple(map(list, zip(*rows, strict=True)))).rowcount
+
+        return add
+    marks = ", ".join("?" * len(table.columns))
+    one = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
+    return lambda tx, rows: tx.exec_driver_sql(one, list(rows)).rowcount
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def pragmas(connection: Any, _record: object) -> None:
+        # FULL: what was acknowledged must be there after a power cut, not only after a crash of ours.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    options = f"-c statement_timeout={PATIENCE_S * 1000} -c lock_timeout={PATIENCE_S * 1000}"
+    terms = {"connect_timeout": PATIENCE_S, "options": options, "client_encoding": "utf8"}
+    return create_engine(url, pool_pre_ping=True, connect_args=terms)

@@ -1,0 +1,167 @@
+"""The county's pages: the wall, live, and the same as JSON for machines."""
+
+import time
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from appliance.county import phrases
+from appliance.county.monitor import CALM, Row
+from appliance.county.wall import Wall
+from appliance.pages import Stream, draw, site
+from appliance.window.moment import CHINA
+
+HEAD: Final = {"head": "county/head.html", "alarm": "county/alarm.html", "room": "county/room.html"}
+SPARE: Final = 40
+"""Places kept free on an open page for windows that come while it is open."""
+REST_S: Final = 0.1
+"""The least time between two drawings, so that a flood of facts is drawn ten times a second and not at each."""
+
+
+class Office:
+    """The county's site; `step` keeps its open pages as the wall is."""
+
+    def __init__(self, county: str, name: str, wall: Wall, stations: Mapping[str, str], viewers: int = 32) -> None:
+        self._county, self._name, self._wall, self._stations = county, name, wall, dict(stations)
+        self._drawn: dict[str, tuple[Row, date, str]] = {}
+        self._version = -1
+        self.stream = Stream(viewers=viewers)
+        self.app = site("county", phrases=phrases, health=self.health)
+        self.app.add_url_rule("/", view_func=self._page)
+        self.app.add_url_rule("/events", view_func=self._events)
+        self.app.add_url_rule("/wall.json", view_func=self._json)
+
+    def step(self) -> None:
+        """Wait a second at most for something new and show it to everybody who looks."""
+        self._version = self._wall.wait(self._version, 1.0)
+        self._wall.tick(_now())
+        for station in ("", *self._sites()):
+            if self.stream.watched(_page_of(station)):
+                self.stream.publish(_page_of(station), self._regions(station))
+        time.sleep(REST_S)
+
+    def health(self) -> Mapping[str, Any]:
+        """The county's own end in numbers; not `ok` when the book takes nothing."""
+        standing, rows = self._wall.standing(), self._wall.rows(_now())
+        return {
+            "ok": standing.trouble is None,
+            "county": self._county,
+            "connected": standing.connected,
+            "trouble": standing.trouble,
+            "windows": len(rows),
+            "facts": standing.facts,
+            "again": standing.again,
+            "quarantined": sum(row.seen.misfits for row in rows) + self._wall.nobody(),
+            "breaks": sum(row.seen.breaks for row in rows),
+            "last_commit": _iso(standing.last_commit_us),
+            "viewers": len(self.stream),
+        }
+
+    # ---- what is asked for
+
+    def _page(self) -> ResponseReturnValue:
+        station = self._asked()
+        return render_template(
+            "county/wall.html",
+            county=self._name,
+            regions=self._regions(station),
+            places=self._places(station),
+            station=station,
+            stations={site: phrases.station(site, self._stations) for site in self._sites()},
+        )
+
+    def _events(self) -> Response:
+        station = self._asked()
+        return self.stream.reply(_page_of(station), lambda: self._regions(station))
+
+    def _json(self) -> Response:
+        said = {**self.health(), "rows": [_plain(row) for row in self._rows(self._asked())]}
+        return Response(msgspec.json.encode(said), mimetype="application/json")
+
+    def _asked(self) -> str:
+        """The station asked for, "" for all; one that nobody knows is none."""
+        station = request.args.get("station", "")
+        return station if station in self._sites() else ""
+
+    # ---- what is shown
+
+    def _sites(self) -> list[str]:
+        return sorted({*self._stations, *(row.site for row in self._wall.rows(_now()))})
+
+    def _rows(self, station: str) -> list[Row]:
+        return [row for row in self._wall.rows(_now()) if station in ("", row.site)]
+
+    def _places(self, station: str) -> int:
+        return len(self._rows(station)) + SPARE
+
+    def _regions(self, station: str) -> dict[str, str]:
+        """Everything that moves on the wall of a station: its head, and each place with the window that has it now."""
+        rows, standing, now = self._rows(station), self._wall.standing(), _now()
+        head = {
+            "rows": rows,
+            "care": sum(row.level not in CALM for row in rows),
+            "visits": sum(row.seen.visits for row in rows),
+            "now": phrases.now(now),
+            "standing": standing,
+            "strangers": self._wall.nobody(),
+        }
+        regions = draw(self.app, HEAD, **head)
+        today = datetime.fromtimestamp(now / 1e6, CHINA).date()
+        for place, row in enumerate(rows):
+            regions[f"place-{place}"] = self._draw(row, today)
+        # Places that are free now may have been taken before, on a page that is still open.
+        regions.update({f"place-{place}": "" for place in range(len(rows), len(rows) + SPARE)})
+        return regions
+
+    def _draw(self, row: Row, today: date) -> str:
+        """A window's row; drawn anew only when it differs."""
+        known = self._drawn.get(row.window)
+        if known and known[:2] == (row, today):
+            return known[2]
+        shown = {
+            "row": row,
+            "seen": row.seen,
+            "station": phrases.station(row.site, self._stations),
+            "since": phrases.since(row.since_us, today),
+            "clerk": row.status.clerk if row.status else None,
+        }
+        html = self.app.jinja_env.get_template("county/row.html").render(shown).strip()
+        self._drawn[row.window] = (row, today, html)
+        return html
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row for machines; the words are those of the wire."""
+    seen, status = row.seen, row.status
+    return {
+        "window": row.window,
+        "site": row.site,
+        "level": row.level,
+        "reach": row.reach,
+        "since": _iso(row.since_us),
+        "state": status.state if status else None,
+        "clerk": msgspec.structs.asdict(status.clerk) if status and status.clerk else None,
+        "visits": seen.visits,
+        "grades": dict(zip(("5", "4", "3", "2", "1"), seen.grades, strict=True)),
+        "faults": [{"device": it.device, "reason": it.reason, "since": _iso(it.since_us)} for it in row.faults],
+        "unsent": row.unsent,
+        "misfits": seen.misfits,
+        "unknown": seen.unknown,
+        "breaks": seen.breaks,
+    }
+
+
+def _page_of(station: str) -> str:
+    return f"wall/{station}"
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _iso(at_us: int | None) -> str | None:
+    return None if at_us is None else datetime.fromtimestamp(at_us / 1e6, CHINA).isoformat()

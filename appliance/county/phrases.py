@@ -1,0 +1,190 @@
+"""Everything that the county's pages and its command say, in one place.
+
+Rules: polite and plain; what is wrong comes with what to do; no code reaches a reader, so what we do not know is said so.
+"""
+
+from datetime import date, datetime
+
+from appliance.county.monitor import Fault, Level, Row
+from appliance.window.moment import CHINA
+
+TITLE = "县级监测"
+HOME = "返回监测墙"
+LOST = "与县级主机的连接断开了，正在重新连接，页面内容可能不是最新的。"
+FULL = "同时打开的页面太多，请关闭不用的页面，本页会自动重新连接。"
+ERRORS = {
+    400: "请求的内容不完整，请返回后再试。",
+    403: "这次提交不是从本系统的页面发出的，没有办理。",
+    404: "没有这个页面。",
+    405: "不能这样打开这个页面，请返回监测墙。",
+    413: "提交的内容太长，没有办理。",
+    500: "页面出了问题，请返回监测墙再试；仍不行请联系维护人员。",
+    503: "同时打开的页面太多，请关闭不用的页面后再试。",
+}
+
+# ---- the wall -----------------------------------------------------------------------------------------------------
+
+WALL = "医保服务窗口监测"
+STATION, ALL_STATIONS, SHOW = "站点", "全部站点", "查看"
+WINDOWS, NEEDS_CARE, CALM, VISITS_TODAY = "个窗口", "需要处理", "运行正常", "今日接待"
+TIMES = "人次"
+COLUMNS = {
+    "state": "状态",
+    "window": "站点与窗口",
+    "clerk": "工作人员",
+    "visits": "今日接待",
+    "unsent": "未上传",
+}
+GRADES = {5: "非常满意", 4: "满意", 3: "基本满意", 2: "不满意", 1: "非常不满意"}
+NOBODY = "无人在岗"
+NO_WINDOW = "还没有窗口接入。窗口通电并联网后会自动出现在这里。"
+NO_WINDOW_HERE = "这个站点还没有窗口接入。"
+NONE = "—"
+
+LEVELS: dict[Level, str] = {
+    "silent": "失联",
+    "offline": "离线",
+    "fault": "设备故障",
+    "broken": "记录异常",
+    "overdue": "逾期未回",
+    "away": "暂时离开",
+    "off": "已下班关机",
+    "unknown": "等待上报",
+    "rating": "请群众评价",
+    "serving": "正在办理",
+    "idle": "空闲",
+    "closed": "未上岗",
+}
+
+NOT_CONNECTED = (
+    "县级主机没有连上消息服务器，以下是断开前的情况。正在自动重新连接；如长时间连不上，请检查消息服务器和网络。"
+)
+NEVER_CONNECTED = (
+    "县级主机还没有连上消息服务器，以下是上次运行时的情况。正在自动连接；如长时间连不上，请检查消息服务器和网络。"
+)
+BOOK_REFUSES = "数据库写不进去，新的记录暂时留在各窗口，不会丢失。请检查磁盘空间和数据库，恢复后会自动补收。"
+STRANGERS = "收到 {} 条不属于本县任何窗口的消息，已隔离。"
+
+DEVICES = {
+    "printer": "打印机",
+    "pad": "评价器",
+    "lamps": "提示灯",
+    "away": "“暂时离开”开关",
+    "camera": "高拍仪",
+    "ledger": "本机存储",
+    "clock": "时钟",
+    "font": "字库",
+}
+DEVICE_ELSE = "一个设备"
+REASONS = {
+    "absent": "没有连接",
+    "wrong_port": "接错了端口",
+    "no_permission": "没有使用权限",
+    "in_use": "被其他程序占用",
+    "refused": "拒绝连接",
+    "unreachable": "网络连不上",
+    "no_answer": "没有应答",
+    "strange_answer": "应答异常，可能不是打印机",
+    "paper_out": "缺纸",
+    "near_end": "的纸快用完",
+    "cover_open": "上盖没有合好",
+    "offline": "处于脱机状态",
+    "error": "报告故障",
+    "stalled": "停止接收数据",
+    "unplugged": "工作中断开",
+    "unreadable": "不能打印这份内容",
+    "no_library": "缺少驱动程序",
+    "no_gpio": "的接口不能使用",
+    "no_glyph": "缺少生僻字",
+    "damaged": "的原记录文件损坏，已另存并重新开始",
+    "unsynced": "没有校准",
+    "full": "写不进去，磁盘可能已满",
+    "not_written": "写不进去，磁盘可能已满",
+}
+REASON_ELSE = "工作不正常"
+STUCK = "评价器“{}”键按住不放"
+BREAKS = "记录有 {} 处对不上，可能被改动或缺失，请到窗口核查"
+MISFITS = "{} 条消息无法识别，已隔离"
+UNKNOWN = "{} 条新类型记录，已保存，请升级县级程序"
+RETURN = "预计 {} 返回"
+RETURN_PASSED = "应于 {} 返回"
+LAST_STATE = "最后状态：{}"
+
+
+def since(at_us: int | None, today: date) -> str:
+    """Since when: the time, with the day before it when it was not today."""
+    if at_us is None:
+        return ""
+    at = datetime.fromtimestamp(at_us / 1e6, CHINA)
+    clock = f"{at:%H:%M}"
+    return f"{clock} 起" if at.date() == today else f"{at.month}月{at.day}日 {clock} 起"
+
+
+def clock(at: datetime) -> str:
+    """A time of the day."""
+    return f"{at.astimezone(CHINA):%H:%M}"
+
+
+def now(at_us: int) -> str:
+    """Date and time as they stand at the head of the wall."""
+    at = datetime.fromtimestamp(at_us / 1e6, CHINA)
+    return f"{at.year}年{at.month}月{at.day}日 星期{'一二三四五六日'[at.weekday()]} {at:%H:%M}"
+
+
+def station(site: str, names: dict[str, str]) -> str:
+    """The official name of a site, or its number while nobody has named it."""
+    return names.get(site) or f"{site} 号站点"
+
+
+def window(number: str) -> str:
+    """A window within its station."""
+    return f"{number} 号窗口"
+
+
+def fault(found: Fault) -> str:
+    """What is wrong with a device, as a sentence without its full stop."""
+    if found.reason == "stuck" and found.device[3:].isdigit():
+        return STUCK.format(GRADES.get(int(found.device[3:]), ""))
+    return f"{DEVICES.get(found.device, DEVICE_ELSE)}{REASONS.get(found.reason, REASON_ELSE)}"
+
+
+def notes(row: Row) -> list[str]:
+    """What else there is to say of a window, each as a sentence without its full stop."""
+    said = [fault(found) for found in row.faults]
+    if row.seen.breaks:
+        said.append(BREAKS.format(row.seen.breaks))
+    if row.seen.misfits:
+        said.append(MISFITS.format(row.seen.misfits))
+    if row.seen.unknown:
+        said.append(UNKNOWN.format(row.seen.unknown))
+    return said
+
+
+def whereabouts(row: Row) -> str:
+    """Beneath the name: why and until when the window is left, or what it did before it was gone."""
+    status = row.status
+    if status is None:
+        return ""
+    if row.level in ("away", "overdue") and status.away:
+        back = status.away.expected_back
+        until = (RETURN if row.level == "away" else RETURN_PASSED).format(clock(back)) if back else ""
+        return " ".join(part for part in (status.away.reason, until) if part)
+    if row.level in ("silent", "offline"):
+        states: dict[str, str] = {**LEVELS}
+        return LAST_STATE.format(states.get(status.state, LEVELS["unknown"]))
+    return ""
+
+
+# ---- the command --------------------------------------------------------------------------------------------------
+
+
+def book_too_new(found: int, known: int) -> str:
+    """The book is of a newer version."""
+    return f"数据库是由更新版本的程序建立的（版式 {found}，本程序只认识到 {known}），请升级县级程序，没有做任何改动。"
+
+
+def book_unusable(code: str, detail: str) -> str:
+    """The book cannot be opened."""
+    if code == "url":
+        return f"数据库地址不能用（{detail}），请检查设置中 book 的 url。"
+    return f"数据库打不开（{detail}），请检查数据库是否运行、地址和权限是否正确。"

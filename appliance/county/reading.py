@@ -1,0 +1,309 @@
+"""Reads what arrives: each message is a letter (a fact), a sighting (presence, status, health) or a misfit.
+
+Nothing here keeps anything: the same message reads the same way for ever. Rules, each a reason of a misfit:
+
+- the topic names a window of our county, and `source`, `type` and `id` agree with it and with each other;
+- a fact of a type and version that we know has the data of that type;
+- a fact of an unknown type or another version is read as it came: the county keeps what it does not understand.
+"""
+
+import re
+from datetime import date
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from appliance import wire
+from appliance.county.inlet import Arrived
+from appliance.window.facts import AnyFact, Fact
+
+Reason = Literal[
+    "too_large",
+    "topic",
+    "window_name",
+    "not_json",
+    "field",
+    "wrong_window",
+    "wrong_type",
+    "id",
+    "time",
+    "data",
+    "conflict",
+    "unkeepable",
+]
+Sight = Literal["presence", "status", "health"]
+
+WINDOW: Final = re.compile(r"(\d{6})-[0-9A-Za-z]{1,16}-\d{1,3}")
+TYPE: Final = re.compile(r"[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,3}")
+LARGEST: Final = {"fact": wire.MAX_PAYLOAD, "presence": 1024, "status": 16 * 1024, "health": 64 * 1024}
+"""Bytes that each kind of message may have."""
+READ: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "presence": msgspec.json.Decoder(wire.Presence),
+    "status": msgspec.json.Decoder(wire.Status),
+    "health": msgspec.json.Decoder(wire.Health),
+}
+KNOWN: Final[dict[str, type[Fact]]] = {fact.type: fact for fact in get_args(AnyFact)}
+VERSION: Final = 1
+"""The newest version of a fact's data that we know, of every type."""
+LONGEST: Final = 200
+"""Characters that a subject or the name of a boot may have."""
+# A Pi without a clock of its own says 1970; what is outside these is no time at all.
+EARLIEST, LATEST = -86_400, 4_102_444_800
+DAY = 86_400
+CHINA_S = 8 * 3600
+LAST_SEQ = 2**63 - 1
+
+
+class Letter(msgspec.Struct, frozen=True, gc=False):
+    """One fact that was read; `time_us` in microseconds since 1970 as the window said it, `day` by China's calendar."""
+
+    ledger: str
+    seq: int
+    window: str
+    type: str
+    version: int
+    known: bool
+    subject: str
+    day: str
+    time_us: int
+    synced: bool
+    boot: str
+    up: float
+    prevhash: str
+    payload: bytes
+    fact: Fact | None
+
+    def misfit(self, reason: Reason) -> "Misfit":
+        """This fact as one that could be read and yet not be kept."""
+        topic = wire.window_topic(self.window, "fact", self.type)
+        return Misfit(reason, topic, self.window, self.payload, len(self.payload), "", self.ledger, self.seq)
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """A presence, status or health of a window; `value` is None when the retained message was cleared."""
+
+    window: str
+    kind: Sight
+    value: wire.Presence | wire.Status | wire.Health | None
+    payload: bytes
+    retained: bool
+    heard_us: int = 0
+    """When the window spoke, as far as we know: the broker's repeating of it does not count."""
+
+
+class Misfit(msgspec.Struct, frozen=True):
+    """What cannot be read, and why. `window` is the topic's, if it names one; `ledger` and `seq` its id, if readable."""
+
+    reason: Reason
+    topic: str
+    window: str | None
+    payload: bytes
+    size: int
+    detail: str = ""
+    ledger: str | None = None
+    seq: int | None = None
+
+
+class _Envelope(wire.Envelope, frozen=True, kw_only=True):
+    # msgspec reads a Raw only where nothing else may stand.
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _Route(msgspec.Struct, frozen=True):
+    """What a topic says about the messages under it."""
+
+    topic: str
+    window: str | None
+    kind: str
+    type: str = ""
+    full: str = ""
+    source: str = ""
+    data: msgspec.json.Decoder[Fact] | None = None
+
+
+class Reader:
+    """Reads the messages of one county."""
+
+    def __init__(self, county: str) -> None:
+        self._county = county
+        self._under = f"{wire.ROOT}/{county}/"
+        self._routes: dict[bytes, _Route] = {}
+        self._days: dict[int, str] = {}
+        self._envelope = msgspec.json.Decoder(_Envelope)
+
+    def read(self, arrived: Arrived) -> Letter | Sighting | Misfit:
+        """One message as what it is."""
+        route = self._routes.get(arrived.topic) or self._learn(arrived.topic)
+        if route.window is None:
+            return self._misfit(route, arrived, "window_name" if route.kind else "topic")
+        if arrived.size > LARGEST[route.kind]:
+            return self._misfit(route, arrived, "too_large", str(arrived.size))
+        if route.kind == "fact":
+            return self._letter(route, arrived)
+        return self._sighting(route, arrived)
+
+    # ---- facts
+
+    def _letter(self, route: _Route, arrived: Arrived) -> Letter | Misfit:
+        payload = arrived.payload
+        try:
+            said = self._envelope.decode(payload)
+        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._unread(route, arrived, error)
+        named = _number(said.id)
+        if named is None or said.sequence != str(named[1]):
+            return self._misfit(route, arrived, "id", said.id)
+        ledger, seq = named
+        reason: Reason | None = None
+        version = VERSION
+        if said.source != route.source:
+            reason = "wrong_window"
+        elif said.type != route.full:
+            version = _version(said.type, route.type)
+            reason = None if version else "wrong_type"
+        up, second = _seconds(said.uptime), _second(said)
+        if reason is None:
+            reason = _flaw(said, up, second)
+        if reason is not None or up is None or second is None:
+            return self._misfit(route, arrived, reason or "field", said.source, ledger, seq)
+        known = route.data is not None and version == VERSION
+        fact = None
+        if known and route.data is not None:
+            try:
+                fact = route.data.decode(said.data)
+            except (msgspec.ValidationError, msgspec.DecodeError) as error:
+                return self._misfit(route, arrived, "data", str(error), ledger, seq)
+        days = int((second + CHINA_S) // DAY)
+        return Letter(
+            ledger, seq, route.window or "", route.type, version, known, said.subject,
+            self._days.get(days) or self._day(days), round(second * 1e6), said.clocksynced, said.bootid, up,
+            said.prevhash, payload, fact,
+        )  # fmt: skip
+
+    def _unread(self, route: _Route, arrived: Arrived, error: Exception) -> Misfit:
+        """Why no envelope could be read, and the id if that much could."""
+        reason: Reason = "field" if isinstance(error, msgspec.ValidationError) else "not_json"
+        named = None
+        if reason == "field":
+            try:
+                named = _number(msgspec.json.decode(arrived.payload, type=_Named).id)
+            except msgspec.ValidationError:
+                named = None
+        return self._misfit(route, arrived, reason, str(error), *(named or (None, None)))
+
+    # ---- sightings
+
+    def _sighting(self, route: _Route, arrived: Arrived) -> Sighting | Misfit:
+        value = None
+        if arrived.payload:
+            try:
+                value = READ[route.kind].decode(arrived.payload)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                wrong = isinstance(error, msgspec.ValidationError)
+                return self._misfit(route, arrived, "field" if wrong else "not_json", str(error))
+        kind: Any = route.kind
+        return Sighting(route.window or "", kind, value, arrived.payload, arrived.retained)
+
+    # ---- topics and days
+
+    def _learn(self, topic: bytes) -> _Route:
+        if len(self._routes) > 100_000:
+            self._routes.clear()  # somebody invents topics; the true ones are learnt again at once
+        route = self._routes[topic] = self._route(topic.decode("utf-8", "replace").replace("\0", "\ufffd"))
+        return route
+
+    def _route(self, topic: str) -> _Route:
+        window, _, rest = topic.removeprefix(self._under).partition("/")
+        kind, _, name = rest.partition("/")
+        if not topic.startswith(self._under) or not (
+            (kind == "fact" and TYPE.fullmatch(name)) or (rest in ("presence", "status", "health"))
+        ):
+            return _Route(topic, None, "")
+        found = WINDOW.fullmatch(window)
+        if not found or found[1] != self._county:
+            return _Route(topic, None, kind)
+        if kind != "fact":
+            return _Route(topic, window, kind)
+        known = KNOWN.get(name)
+        return _Route(
+            topic=topic,
+            window=window,
+            kind=kind,
+            type=name,
+            full=f"window.{name}.v{VERSION}",
+            source=f"/windows/{self._county}/{window}",
+            data=msgspec.json.Decoder(known) if known else None,
+        )
+
+    def _day(self, days: int) -> str:
+        if len(self._days) > 1000:
+            self._days.clear()
+        day = self._days[days] = date.fromordinal(days + 719_163).isoformat()
+        return day
+
+    def _misfit(
+        self,
+        route: _Route,
+        arrived: Arrived,
+        reason: Reason,
+        detail: str = "",
+        ledger: str | None = None,
+        seq: int | None = None,
+    ) -> Misfit:
+        clean = detail.replace("\0", "\ufffd")[:LONGEST]
+        return Misfit(reason, route.topic[:LONGEST], route.window, arrived.payload, arrived.size, clean, ledger, seq)
+
+
+def reread(type_: str, payload: bytes) -> Fact:
+    """What a fact of a type that we know says, from its payload in the book."""
+    return msgspec.json.decode(msgspec.json.decode(payload, type=_Envelope).data, type=KNOWN[type_])
+
+
+def _number(name: str) -> tuple[str, int] | None:
+    """`3f9c1a7e-000017` as its ledger and sequence; None if it is not written exactly so."""
+    ledger, digits = name[:8], name[9:]
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        return None
+    seq = int(digits)
+    if not 0 < seq <= LAST_SEQ or wire.fact_id(ledger, seq) != name or ledger.strip("0123456789abcdef"):
+        return None
+    return ledger, seq
+
+
+def _version(type_: str, short: str) -> int:
+    """The version of `window.rating.given.v2`; 0 if the type is not the one of the topic."""
+    found = re.fullmatch(rf"window\.{re.escape(short)}\.v([1-9][0-9]{{0,3}})", type_)
+    return int(found[1]) if found else 0
+
+
+def _seconds(up: str) -> float | None:
+    try:
+        seconds = float(up)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 1e11 else None
+
+
+def _second(said: wire.Envelope) -> float | None:
+    if said.time.tzinfo is None:
+        return None
+    second = said.time.timestamp()
+    return second if EARLIEST <= second < LATEST else None
+
+
+def _flaw(said: wire.Envelope, up: float | None, second: float | None) -> Reason | None:
+    if second is None:
+        return "time"
+    plain = len(said.subject) <= LONGEST and len(said.bootid) <= LONGEST and "\0" not in said.subject + said.bootid
+    if up is None or not plain or said.specversion != "1.0" or len(said.prevhash) != 64:
+        return "field"
+    return None
+
+
+def day_of(at_us: int) -> str:
+    """The day by China's calendar, `2026-11-22`, of a time in microseconds since 1970."""
+    return date.fromordinal(int((at_us // 1_000_000 + CHINA_S) // DAY) + 719_163).isoformat()

@@ -1,0 +1,115 @@
+"""The scene: everything that the window's pages show at one moment, taken from the counter and the link.
+
+Two equal scenes look the same, so nothing is drawn while nothing changes. A scene holds no grade: the view has none.
+"""
+
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from appliance.counter import Counter
+from appliance.ledger import Paper
+from appliance.window.moment import CHINA, Moment
+from appliance.window.view import Away, Clerk, State, Trouble, View
+
+PAPERS_SHOWN = 20
+JITTER_S = 1.0
+"""A countdown that moved by less than this did not move: it is worked out from two clock readings."""
+
+
+class Station(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pages say about the place: `name` in the official form (R164), `window` as on the counter."""
+
+    name: str
+    window: str
+    telephone: str
+    complaints: str
+
+
+class Link(Protocol):
+    """How the window stands with the county; `county` None while not known, `since` when `connected` last changed."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def county(self) -> bool | None: ...
+
+    @property
+    def since(self) -> datetime: ...
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown; `since_up` and `until` in seconds since the machine started, None where there is nothing to count."""
+
+    today: date
+    state: State
+    clerk: Clerk | None
+    away: Away | None
+    serving: bool
+    asks: Literal["press", "thanks", "two_keys"] | None
+    until: float | None
+    since: datetime | None
+    since_up: float | None
+    served_today: int
+    troubles: tuple[Trouble, ...]
+    kept: bool
+    linked: Literal["up", "no_county", "down"]
+    linked_since: datetime
+    unsent: int
+    papers: tuple[Paper, ...]
+
+    def paper(self, number: str) -> Paper | None:
+        """One of the latest papers."""
+        return next((paper for paper in self.papers if paper.paper == number), None)
+
+    def prints(self, case: str) -> int:
+        """How many papers of a case there are among the latest."""
+        return sum(paper.case == case for paper in self.papers)
+
+
+class Stage:
+    """Makes scenes, and keeps a countdown where it was as long as it is the same one."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._until: tuple[str, float] = ("", 0.0)
+
+    def scene(self, link: Link) -> Scene:
+        """The window as its pages show it now."""
+        view, now = self._counter.view(), self._counter.moment()
+        since = view.since if view.state in {"idle", "serving", "rating", "away"} else None
+        return Scene(
+            today=now.at.date(),
+            state=view.state,
+            clerk=view.clerk,
+            away=view.away,
+            serving=view.visit is not None,
+            asks=view.asking.asks if view.asking else None,
+            until=self._countdown(view, now),
+            since=since.at.astimezone(CHINA) if since else None,
+            since_up=round(since.up, 1) if since and since.boot == now.boot else None,
+            served_today=view.served_today,
+            troubles=view.troubles,
+            kept=view.kept,
+            linked=_linked(link),
+            linked_since=link.since,
+            unsent=self._counter.ledger.backlog()[0],
+            papers=tuple(self._counter.ledger.papers(PAPERS_SHOWN)),
+        )
+
+    def _countdown(self, view: View, now: Moment) -> float | None:
+        if view.asking is None:
+            return None
+        key, until = f"{view.asking.visit}/{view.asking.asks}", round(now.up + view.asking.left, 1)
+        kept_key, kept = self._until
+        if key != kept_key or abs(until - kept) > JITTER_S:
+            self._until = (key, until)
+        return self._until[1]
+
+
+def _linked(link: Link) -> Literal["up", "no_county", "down"]:
+    if not link.connected:
+        return "down"
+    return "no_county" if link.county is False else "up"

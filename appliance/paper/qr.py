@@ -1,0 +1,26 @@
+"""The squares of a QR code."""
+
+from functools import lru_cache
+
+Modules = tuple[tuple[bool, ...], ...]
+"""Rows of squares, True is black, without the white border."""
+
+QUIET = 4
+"""White squares that a reader needs on every side."""
+
+
+@lru_cache(maxsize=8)
+def modules(payload: str) -> Modules:
+    """The QR code of a text at error correction M (15 % may be lost to a crease)."""
+    # Loads Pillow as well: only when a paper has a code.
+    from qrcode.constants import ERROR_CORRECT_M
+    from qrcode.main import QRCode
+
+    code = QRCode(error_correction=ERROR_CORRECT_M, border=0)
+    code.add_data(payload)
+    return tuple(tuple(map(bool, row)) for row in code.get_matrix())
+
+
+def side(squares: int, wanted: int, dots: int) -> int:
+    """Dots of one square's side: as wanted, or less where code and border would be wider than the paper's dots."""
+    return max(1, min(wanted, dots // (squares + 2 * QUIET)))

@@ -1,0 +1,82 @@
+"""Between the counter and the printer: which paper comes next, what it says, and what became of it."""
+
+from collections.abc import Callable
+
+from appliance.counter import Counter
+from appliance.devices.condition import Outcome
+from appliance.devices.press import Failing, Press, Queued, Undrawn, Working
+from appliance.ledger import NotKept
+from appliance.paper import document, plain
+from appliance.paper.glyphs import Glyphs
+from appliance.paper.layout import lay_out
+from appliance.window.facts import CaseReceived
+from appliance.window.happenings import DeviceFails, DeviceRecovers, PaperMoves
+
+RETRY_S = 2.0
+
+
+class PaperTray:
+    """The papers that the ledger holds for the printer."""
+
+    def __init__(self, counter: Counter, write: Callable[[CaseReceived, int], document.Document]) -> None:
+        self._counter = counter
+        self._write = write
+
+    def next_queued(self) -> Queued | None:
+        """The oldest paper that waits, written out."""
+        paper = self._counter.ledger.next_paper()
+        if paper is None:
+            return None
+        return Queued(paper.paper, document.encode(self._write(paper.content, paper.copy)))
+
+    def sending(self, paper: str) -> bool:
+        """Commit that the paper goes to the printer; False on a card that takes nothing: it stays queued."""
+        try:
+            self._counter.ledger.send_paper(paper)
+        except NotKept:
+            return False
+        self._counter.ring()
+        return True
+
+    def came_out(self, paper: str, outcome: Outcome) -> None:
+        """Commit what became of the paper."""
+        self._counter.tell(
+            PaperMoves(at=self._counter.moment(), paper=paper, outcome=outcome.state, reason=outcome.reason)
+        )
+
+
+class PrintLoop:
+    """The printer's loop: papers as they come, a look at the printer between them."""
+
+    def __init__(self, counter: Counter, press: Press) -> None:
+        self._watch = counter.watch()
+        self.press = press
+
+    def step(self) -> None:
+        """Print what waits, then wait for more."""
+        wait = self.press.step()
+        if wait > 0:
+            self._watch.wait(min(wait, RETRY_S))
+
+
+def reports(counter: Counter) -> Callable[[Failing | Working | Undrawn], None]:
+    """What the press has to say, told to the counter."""
+
+    def report(word: Failing | Working | Undrawn) -> None:
+        at = counter.moment()
+        if isinstance(word, Failing):
+            counter.tell(DeviceFails(at=at, device="printer", reason=word.reason, detail=word.detail))
+        elif isinstance(word, Working):
+            counter.tell(DeviceRecovers(at=at, device="printer"))
+        else:
+            codes = " ".join(f"U+{ord(char):04X}" for char in word.characters)
+            counter.tell(DeviceFails(at=at, device="font", reason="no_glyph", detail=codes))
+
+    return report
+
+
+def preview(
+    write: Callable[[CaseReceived, int], document.Document], cells: int, glyphs: Glyphs
+) -> Callable[[CaseReceived, int], str]:
+    """A receipt as plain text, line for line as it will be printed."""
+    return lambda case, copy: plain.paint(lay_out(write(case, copy), cells, glyphs.has))

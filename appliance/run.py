@@ -1,0 +1,226 @@
+"""Puts one window together: keys and network first, the rest after, because a press must not wait for a page."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from appliance import notify
+from appliance.clock import Clock
+from appliance.counter import Counter
+from appliance.courier import Courier, Pace
+from appliance.devices.condition import Condition
+from appliance.devices.lamps import Lamps
+from appliance.devices.pad import Pad
+from appliance.devices.pins import Pins
+from appliance.fittings import (
+    address_of,
+    bench_printer_of,
+    cable_of,
+    camera_of,
+    glyphs_of,
+    printer_of,
+    profile_of,
+    rules_of,
+    wiring_of,
+    writer_of,
+)
+from appliance.hourglass import Hourglass
+from appliance.ledger import Ledger
+from appliance.loops import Loops
+from appliance.settings import WindowSettings
+from appliance.standing import Health, health_page, status
+from appliance.window.happenings import ClockSyncs, DeviceFails, DeviceRecovers, OrderArrives
+
+if TYPE_CHECKING:
+    from appliance.devices.bench import Bench
+    from appliance.devices.paper_bench import BenchPrinter
+    from appliance.devices.press import Press
+    from appliance.panel.panel import Panel
+    from appliance.paper.glyphs import Glyphs
+
+KEEP_EVERY = 5.0
+CAMERA_EVERY = 30.0
+
+
+class Window:
+    """One window of the settings, with its loops; `run` returns when it ends."""
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self.settings = settings
+        self.loops = Loops()
+        self._closing = ExitStack()
+        self._clock = Clock()
+        ledger = Ledger.open(settings.ledger.path, settings.window.id)
+        self._closing.callback(ledger.close)
+        self.counter = Counter(ledger, rules_of(settings), self._clock)
+        self._started = self.counter.moment()
+        self.pins = Pins(settings.pad.factory)
+        self._closing.callback(self.pins.close)
+        self._cable = cable_of(settings)
+        if self._cable is not None:
+            self._closing.callback(self._cable.close)
+        self._press: Press | None = None
+        self._panel: Panel | None = None
+
+    def run(self) -> bool:
+        """Run until told to stop; True when no loop failed. Raises CannotListen when the port is taken."""
+        with self._closing:
+            try:
+                self.loops.stop_on_signals()
+                self.counter.start()
+                self._start_keys()
+                self._start_network()
+                self._start_keeping()
+                self.loops.start()
+                self._start_paper()
+                self._start_pages()
+                self.loops.start()
+                notify.tell("READY=1")
+                watchdog = notify.watchdog_s()
+                self.loops.wait(lambda: notify.tell("WATCHDOG=1"), every=watchdog / 3 if watchdog else 5.0)
+                notify.tell("STOPPING=1")
+            finally:
+                self._stop_loops()
+        return self.loops.sound
+
+    def _stop_loops(self) -> None:
+        """Wake every loop that sleeps, so that it sees the end at once."""
+        self.loops.stop()
+        self.pad.wake()
+        self.counter.ring()
+        self.loops.join()
+
+    # ---- keys and network first ---------------------------------------------------------------------------------
+
+    def _start_keys(self) -> None:
+        pad, away = self.settings.pad, self.settings.away
+        self.pad = Pad(wiring_of(self.settings), self.pins, self.counter.tell, self.counter.moment)
+        self._closing.callback(self.pad.close)
+        self.pad.arm()
+        lamps = Lamps(self.pins, pad.lamps, away.lamp, pad.lamps_active_low, away.lamp_active_low)
+        self._closing.callback(lamps.close)
+        watch, hourglass = self.counter.watch(), Hourglass(self.counter)
+
+        def light() -> None:
+            lamps.show(self.counter.view())
+            watch.wait(5)
+
+        self.loops.add("pad", self.pad.step)
+        self.loops.add("lamps", light)
+        self.loops.add("time", hourglass.step)
+
+    def _start_network(self) -> None:
+        settings = self.settings
+        place, camera = settings.ledger.path.parent, settings.camera.kind
+        self._health = Health(self.counter, place, self.printer_condition, camera)
+        self.courier = Courier(
+            window=settings.window.id,
+            address=address_of(settings, self._cable),
+            ledger=self.counter.ledger,
+            status=lambda: status(self.counter),
+            health=self._health,
+            now=lambda: self.counter.moment().at,
+            on_order=self._take_order,
+            on_link=self._show_link,
+            pace=Pace(keepalive=settings.broker.keepalive_s),
+        )
+        self._closing.callback(self.courier.close)
+        self.counter.ring_for(self.courier.wake)
+        self.loops.add("network", lambda: self.courier.step(5))
+
+    def _take_order(self, order: str, name: str) -> None:
+        self.counter.tell(OrderArrives(at=self.counter.moment(), order=order, name=name))
+
+    def _show_link(self) -> None:
+        if self._panel is not None:
+            self._panel.wake()
+
+    def _start_keeping(self) -> None:
+        def keep() -> None:
+            self.counter.ledger.tidy()
+            if self._clock.look():
+                self._correct_clock()
+            self.loops.ended.wait(KEEP_EVERY)
+
+        self.loops.add("ledger", keep)
+
+    def _correct_clock(self) -> None:
+        now, then = self.counter.moment(), self._started
+        offset = (now.at - then.at).total_seconds() - (now.up - then.up)
+        self.counter.tell(ClockSyncs(at=now, offset=offset))
+
+    def printer_condition(self) -> Condition:
+        """How the printer was when it was last looked at."""
+        return self._press.condition if self._press else Condition("unknown")
+
+    # ---- paper and pages ----------------------------------------------------------------------------------------
+
+    def _start_paper(self) -> None:
+        from appliance.devices.press import Press
+        from appliance.receipts import PaperTray, PrintLoop, reports
+
+        self.counter.tell(DeviceRecovers(at=self.counter.moment(), device="font"))
+        self._write = writer_of(self.settings)
+        self._glyphs: Glyphs = glyphs_of(self.settings)
+        self._tray_end: BenchPrinter | None = bench_printer_of(self.settings)
+        self._press = Press(
+            printer_of(self.settings, self._tray_end),
+            profile_of(self.settings),
+            self._glyphs,
+            PaperTray(self.counter, self._write),
+            reports(self.counter),
+        )
+        self.loops.add("printer", PrintLoop(self.counter, self._press).step, allowance=180)
+        self._start_camera()
+
+    def _start_camera(self) -> None:
+        camera = camera_of(self.settings)
+
+        def look() -> None:
+            at, found = self.counter.moment(), camera.condition() if camera else Condition("ok")
+            if found.state == "bad":
+                self.counter.tell(DeviceFails(at=at, device="camera", reason=found.reason, detail=found.detail))
+            else:
+                self.counter.tell(DeviceRecovers(at=at, device="camera"))
+            self.loops.ended.wait(CAMERA_EVERY)
+
+        self.loops.add("camera", look, allowance=120)
+
+    def _start_pages(self) -> None:
+        from appliance.pages import serve
+        from appliance.panel.panel import Panel
+        from appliance.panel.scene import Station
+        from appliance.receipts import preview
+
+        place, panel = self.settings.station, self.settings.panel
+        self._panel = Panel(
+            self.counter,
+            Station(
+                name=place.name,
+                window=self.settings.window.label,
+                telephone=place.telephone,
+                complaints=place.complaints_telephone,
+            ),
+            link=self.courier.link,
+            preview=preview(self._write, self.settings.printer.columns, self._glyphs),
+            health=lambda: health_page(self.counter, self.courier.link(), self.loops.late()),
+            hardware=self._hardware(),
+            viewers=panel.viewers,
+        )
+        server = serve(self._panel.app, panel.listen, panel.port, stream=self._panel.stream)
+        self._closing.callback(server.close)
+        self._closing.callback(self._panel.close)
+        self.loops.add("pages", self._panel.step)
+        self.loops.add("web", server.step)
+        if self.settings.bench.enabled:
+            self.loops.add("bench", self._panel.step_bench)
+
+    def _hardware(self) -> "Bench | None":
+        if self._cable is None:
+            return None
+        from appliance.broker import hold_from_environment
+        from appliance.devices.bench import Bench, Tray
+        from appliance.fittings import away_of, wires_of
+
+        wires = wires_of(self.settings, self.pins)
+        tray = Tray(self._tray_end, self._glyphs) if self._tray_end else None
+        return Bench(wires, away_of(self.settings, wires), tray, self._cable, hold_from_environment())

@@ -1,0 +1,80 @@
+"""What the window tells the world of itself: its retained status, and its health."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance import __version__, wire
+from appliance.counter import Counter
+from appliance.courier import Link
+from appliance.devices.condition import Condition
+from appliance.devices.vitals import vitals
+
+
+def status(counter: Counter) -> wire.Status:
+    """What anyone may see of the window now; never a grade, a resident, or a number of one."""
+    view = counter.view()
+    return wire.Status(
+        state=view.state,
+        since=view.since.at,
+        clerk=wire.ClerkCard(view.clerk.number, view.clerk.name) if view.clerk else None,
+        away=wire.AwayNote(view.away.reason, view.away.expected_back) if view.away else None,
+        case_open=view.visit is not None,
+        waiting=0,
+        served_today=view.served_today,
+    )
+
+
+class Health:
+    """How the window's parts are, put together from whoever knows; callable from any thread."""
+
+    def __init__(self, counter: Counter, place: Path, printer: Callable[[], Condition], camera: str) -> None:
+        self._counter = counter
+        self._place = place
+        self._printer = printer
+        self._camera = camera
+
+    def __call__(self) -> wire.Health:
+        """Health as it is now; `oldest_s` None when nothing waits."""
+        depth, oldest = self._counter.ledger.backlog()
+        machine = vitals(self._place)
+        now = self._counter.moment()
+        return wire.Health(
+            version=__version__,
+            printer=_printer(self._printer()),
+            pad=self._pad(),
+            camera=self._camera,
+            clock={"synced": now.synced, "source": "ntp" if now.synced else "none"},
+            outbox={"depth": depth, "oldest_s": round((now.at - oldest).total_seconds()) if oldest else None},
+            disk_free_mb=machine.disk_free_mb,
+            temperature_c=machine.temperature_c,
+            throttled=machine.throttled,
+            probes={"network": "unknown", "insurance": "unknown", "government": "unknown"},
+            documents={"catalogue": self._counter.rules.catalogue.version},
+        )
+
+    def _pad(self) -> dict[str, object]:
+        view = self._counter.view()
+        bad = any(trouble.device == "pad" for trouble in view.troubles) or not view.kept
+        return {"state": "bad" if bad else "ok", "stuck": list(view.stuck)}
+
+
+def _printer(condition: Condition) -> dict[str, object]:
+    paper = {"paper_out": "out", "near_end": "low"}.get(
+        condition.reason, "ok" if condition.state == "ok" else "unknown"
+    )
+    return {"state": condition.state, "paper": paper, "reason": condition.reason}
+
+
+def health_page(counter: Counter, link: Link, late: list[str]) -> dict[str, object]:
+    """What `/healthz` says: `ok` while every loop comes round and the card takes facts."""
+    view = counter.view()
+    return {
+        "ok": view.kept and not late,
+        "version": __version__,
+        "window": counter.rules.window,
+        "ledger": counter.ledger.id,
+        "state": view.state,
+        "connected": link.connected,
+        "unsent": link.depth,
+        "late": late,
+    }

@@ -1,0 +1,96 @@
+"""Our window as it is measured: the program itself, with the settings of a counter and pins that a finger can press."""
+
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import msgspec
+from paho.mqtt import client as mqtt
+
+from appliance import wire
+from tests.bench.ground import LOOPBACK, Heard
+from tests.bench.wiring import KEYS, LAMP
+
+WINDOW = "430602-0107-1"
+COUNTY = "430602"
+FACTS = wire.window_topic(WINDOW, "fact", "#")
+PRESENCE = wire.window_topic(WINDOW, "presence")
+
+
+def write_settings(place: Path, broker_port: int, panel_port: int) -> Path:
+    """`window.toml` of a window with five keys, one lamp, the switch and the bench printer."""
+    file = place / "window.toml"
+    file.write_text(
+        f"""
+        [window]
+        id = "{WINDOW}"
+        label = "1号窗口"
+        [station]
+        place = "梅溪乡"
+        telephone = "0730-8800107"
+        [[clerks]]
+        number = "0107"
+        name = "王敏"
+        [ledger]
+        path = "{place / "ledger.db"}"
+        [broker]
+        host = "{LOOPBACK}"
+        port = {broker_port}
+        [panel]
+        listen = "{LOOPBACK}"
+        port = {panel_port}
+        [pad]
+        factory = "mock"
+        keys = {list(KEYS)}
+        lamps = [{LAMP}]
+        [printer]
+        kind = "bench"
+        [bench]
+        enabled = true
+        """
+    )
+    return file
+
+
+def acknowledge(client: mqtt.Client, heard: Heard) -> None:
+    """Say as the county does that a fact is kept, so that the window does not wait for it."""
+    if "/fact/" not in heard.topic:
+        return
+    ledger, _, sequence = msgspec.json.decode(heard.payload)["id"].rpartition("-")
+    ack = wire.Ack(ledger=ledger, seqs=[(int(sequence), int(sequence))])
+    client.publish(wire.window_topic(WINDOW, "ack"), wire.encode(ack), qos=1)
+
+
+class Panel:
+    """The clerk's panel, touched over HTTP as a browser does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> str:
+        """One page."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as page:
+            return str(page.read().decode())
+
+    def post(self, path: str, **fields: str) -> None:
+        """One form; raises urllib.error.HTTPError when the window refuses."""
+        body = urllib.parse.urlencode(fields).encode()
+        headers = {"Origin": self.url, "Accept": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers), timeout=10) as answer:
+            answer.read()
+
+
+def use(url: str) -> None:
+    """Half a minute of a clerk's day: on duty, the pages opened, a visit, a receipt printed, a prompt opened."""
+    panel = Panel(url)
+    panel.post("/act/arrive", number="0107")
+    for page in ("/", "/display", "/receipt/mtb", "/papers", "/devices"):
+        panel.get(page)
+    panel.post("/act/begin")
+    panel.post("/receipt/mtb", form=f"bench-{time.monotonic_ns()}", applicant="张三", **_materials())
+    panel.post("/act/end")
+
+
+def _materials() -> dict[str, str]:
+    return {f"tick{number}": "on" for number in range(3)} | {f"pages{number}": "2" for number in range(3)}

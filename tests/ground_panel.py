@@ -1,0 +1,120 @@
+"""A window's pages on a free port, for the tests: a real counter on a real ledger, served as in production."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from appliance.clock import Clock
+from appliance.counter import Counter
+from appliance.pages import Server, serve
+from appliance.panel.bench import Bench
+from appliance.panel.panel import Panel
+from appliance.panel.scene import Station
+from appliance.paper import plain
+from appliance.paper.document import Document
+from appliance.paper.layout import lay_out
+from appliance.paper.slips import Material, ReceiptFields, receipt
+from appliance.window.facts import CaseReceived
+from appliance.window.happenings import Happening, KeyPresses, TimePasses, VisitBegins, VisitEnds
+from appliance.window.moment import CHINA
+
+STATION = Station(
+    name="梅溪乡医疗保障服务站", window="1号窗口", telephone="0730-5551234", complaints="12393"
+)
+SIZES = ((1024, 600), (1280, 800), (1920, 1080))
+
+
+class Line(msgspec.Struct):
+    """A link that the test moves."""
+
+    connected: bool = True
+    county: bool | None = True
+    since: datetime = datetime(2026, 11, 23, 8, 30, tzinfo=CHINA)
+
+
+def written(case: CaseReceived, copy: int) -> Document:
+    """The receipt as the window writes it."""
+    return receipt(
+        ReceiptFields(
+            materials=tuple(Material(handed.name, handed.pages) for handed in case.materials),
+            pick_up=case.due,
+            pick_up_is=case.due_is,
+            clerk_name=case.clerk_name,
+            clerk_number=case.clerk,
+            number=case.case,
+            item=case.item_name,
+            applicant=case.applicant,
+            received=case.received,
+            station=STATION.name,
+            copy=copy,
+        )
+    )
+
+
+def preview(case: CaseReceived, copy: int) -> str:
+    """The receipt as plain text."""
+    return plain.paint(lay_out(written(case, copy), 32, lambda char: True))
+
+
+class PanelGround:
+    """The pages of one window while the test runs."""
+
+    def __init__(self, counter: Counter, hardware: Bench | None = None, viewers: int = 16) -> None:
+        self.counter = counter
+        self.link = Line()
+        self.panel = Panel(
+            counter,
+            STATION,
+            link=lambda: self.link,
+            preview=preview,
+            health=lambda: {"ok": True, "window": counter.rules.window},
+            hardware=hardware,
+            viewers=viewers,
+        )
+        self.server: Server = serve(self.panel.app, "127.0.0.1", 0, stream=self.panel.stream)
+        self.url = self.server.url
+        self._ended = threading.Event()
+        steps: tuple[Callable[[], None], ...] = (lambda: self.panel.step(0.2), lambda: self.panel.step_bench(0.2))
+        self._threads = [threading.Thread(target=self._loop, args=(step,)) for step in steps]
+        self._threads.append(threading.Thread(target=self.server.run))
+        for thread in self._threads:
+            thread.start()
+
+    def _loop(self, step: Callable[[], None]) -> None:
+        while not self._ended.is_set():
+            step()
+
+    def close(self) -> None:
+        self._ended.set()
+        self.panel.close()
+        self.server.stop()
+        for thread in self._threads:
+            thread.join(10)
+
+    # ---- what hands do --------------------------------------------------------------------------------------------
+
+    def happens(self, kind: type[Happening], **fields: object) -> None:
+        """Something happens now."""
+        self.counter.handle(kind(at=self.counter.moment(), **fields))
+
+    def serve_one(self) -> None:
+        """A resident is served and asked."""
+        self.happens(VisitBegins)
+        self.happens(VisitEnds)
+
+    def press(self, grade: int, *beside: int) -> None:
+        """A key goes down, others just before it."""
+        self.happens(KeyPresses, grade=grade, beside=beside)
+
+    def time_passes(self) -> None:
+        """What the hourglass says when a prompt has run out."""
+        self.happens(TimePasses)
+
+
+def real_clock() -> Clock:
+    """The clock of this machine, trusted: a day counted from an untrusted one is 暂定."""
+    clock = Clock()
+    clock._synced = True
+    return clock
