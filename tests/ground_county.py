@@ -1,4 +1,4 @@
-"""The ground the county's tests stand on: windows that write and publish true facts, a collector that runs, a PostgreSQL."""
+"""The ground the county's tests stand on: windows that publish true facts, a running collector, a PostgreSQL."""
 
 import os
 import shutil
@@ -163,7 +163,7 @@ class Running:
 @contextmanager
 def postgresql(place: Path) -> Iterator[str]:
     """A PostgreSQL of our own on a Unix socket, and its URL; it cannot run as root, so there it runs as `postgres`."""
-    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    tools = max(Path("/usr/lib/postgresql").glob("*/bin"))
     place.mkdir(parents=True)
     as_other: list[str] = []
     if os.geteuid() == 0:

@@ -20,9 +20,7 @@ from appliance.window.facts import CaseReceived
 from appliance.window.happenings import Happening, KeyPresses, TimePasses, VisitBegins, VisitEnds
 from appliance.window.moment import CHINA
 
-STATION = Station(
-    name="梅溪乡医疗保障服务站", window="1号窗口", telephone="0730-5551234", complaints="12393"
-)
+STATION = Station(name="梅溪乡医疗保障服务站", window="1号窗口", telephone="0730-5551234", complaints="12393")
 SIZES = ((1024, 600), (1280, 800), (1920, 1080))
 
 

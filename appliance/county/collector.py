@@ -140,8 +140,8 @@ class Collector:
         batch = Batch()
         read, kinds = self._reader.read, {Letter: batch.letters, Sighting: batch.sightings, Misfit: batch.misfits}
         for arrived in line.inlet.take(BATCH):
-            found = read(arrived)
-            kinds[type(found)].append(found)  # type: ignore[attr-defined]  # each list takes its own kind
+            if found := read(arrived):
+                kinds[type(found)].append(found)  # type: ignore[attr-defined]  # each list takes its own kind
         return batch
 
     def _keep(self) -> None:

@@ -1,11 +1,11 @@
 """Everything that the county's pages and its command say, in one place.
 
-Rules: polite and plain; what is wrong comes with what to do; no code reaches a reader, so what we do not know is said so.
+Rules: polite and plain; what is wrong comes with what to do; no code reaches a reader.
 """
 
 from datetime import date, datetime
 
-from appliance.county.monitor import Fault, Level, Row
+from appliance.county.monitor import Fault, Row
 from appliance.window.moment import CHINA
 
 TITLE = "县级监测"
@@ -41,7 +41,7 @@ NO_WINDOW = "还没有窗口接入。窗口通电并联网后会自动出现在�
 NO_WINDOW_HERE = "这个站点还没有窗口接入。"
 NONE = "—"
 
-LEVELS: dict[Level, str] = {
+LEVELS: dict[str, str] = {
     "silent": "失联",
     "offline": "离线",
     "fault": "设备故障",
@@ -170,8 +170,7 @@ def whereabouts(row: Row) -> str:
         until = (RETURN if row.level == "away" else RETURN_PASSED).format(clock(back)) if back else ""
         return " ".join(part for part in (status.away.reason, until) if part)
     if row.level in ("silent", "offline"):
-        states: dict[str, str] = {**LEVELS}
-        return LAST_STATE.format(states.get(status.state, LEVELS["unknown"]))
+        return LAST_STATE.format(LEVELS.get(status.state, LEVELS["unknown"]))
     return ""
 
 

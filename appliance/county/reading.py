@@ -92,7 +92,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Misfit(msgspec.Struct, frozen=True):
-    """What cannot be read, and why. `window` is the topic's, if it names one; `ledger` and `seq` its id, if readable."""
+    """What cannot be read, and why. `window` is the topic's, if it names one; `ledger` and `seq` are its id, if read."""
 
     reason: Reason
     topic: str
@@ -135,9 +135,11 @@ class Reader:
         self._days: dict[int, str] = {}
         self._envelope = msgspec.json.Decoder(_Envelope)
 
-    def read(self, arrived: Arrived) -> Letter | Sighting | Misfit:
-        """One message as what it is."""
+    def read(self, arrived: Arrived) -> Letter | Sighting | Misfit | None:
+        """One message as what it is; None for a collector's own presence, which our subscription brings as well."""
         route = self._routes.get(arrived.topic) or self._learn(arrived.topic)
+        if route.kind == "ours":
+            return None
         if route.window is None:
             return self._misfit(route, arrived, "window_name" if route.kind else "topic")
         if arrived.size > LARGEST[route.kind]:
@@ -217,6 +219,8 @@ class Reader:
         return route
 
     def _route(self, topic: str) -> _Route:
+        if topic == wire.county_topic(self._county, "county", "presence"):
+            return _Route(topic, None, "ours")
         window, _, rest = topic.removeprefix(self._under).partition("/")
         kind, _, name = rest.partition("/")
         if not topic.startswith(self._under) or not (

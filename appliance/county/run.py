@@ -1,4 +1,4 @@
-"""Puts the county's end together: the book, the collector, the wall and its pages, each loop on a thread with a name."""
+"""Puts the county's end together: book, collector, wall and pages, each loop on a thread with a name."""
 
 import logging
 import sys

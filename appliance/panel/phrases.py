@@ -38,8 +38,7 @@ STATES = {
 RATED = "群众已评价"
 ASKED = "评价器已打开，请提醒群众按键评价。"
 RATED_NOTE = "请说“谢谢，再见”。"
-SECONDS_LEFT = "秒后关闭"
-SINCE, MINUTES = "自", "分钟"
+SINCE = "自"
 STAFF_NUMBER = "工号"
 SERVED_TODAY, VISITS = "今日已服务", "人次"
 
@@ -83,7 +82,6 @@ PICK_UP, YEAR, MONTH, DAY, HOUR, MINUTE = "取件日期", "年", "月", "日", "
 PICK_UP_NOTE = "本事项的办理时限未公布，请与群众约定取件日期。"
 PRINT = "打印收件回执"
 NOTHING_RECEIVED = "还没有收件，请改正下面标红的地方。"
-ON_DUTY_FIRST = "请先在左侧上岗，再收件。"
 AWAY_NO_RECEIPT = "现在是暂时离开，回到窗口后才能收件。"
 
 RECEIPT_OF = "收件回执"
@@ -214,6 +212,7 @@ DEVICE_REASONS = {
     "unplugged": "的连线断开了，请重新插好",
     "unreadable": "不能打印这份内容，请报告县医保局",
     "no_library": "缺少驱动程序，请报告县医保局",
+    "stuck": "有按键一直按着，这个键暂停使用，松开后自动恢复；请检查是否卡住",
     "no_gpio": "的接口不能使用，按键无效，请报告县医保局",
     "no_glyph": "缺少一个生僻字，回执上印成了“〓”，请手写补正并报告县医保局",
     "not_written": "曾有一段时间写不进去，当时的操作没有保存",
@@ -221,7 +220,6 @@ DEVICE_REASONS = {
     "unsynced": "没有校准，取件日期会标为暂定",
 }
 DEVICE_REASON_ELSE = "工作不正常，请检查电源和连线，仍不行请报告县医保局"
-STUCK = "“{}”键一直按着，已暂停使用；松开后自动恢复，请检查是否卡住"
 
 # ---- the resident's display ---------------------------------------------------------------------------------------
 
@@ -266,8 +264,6 @@ NETWORK_IS_CUT, NETWORK_IS_WHOLE = "网线已断", "网线已接"
 
 def trouble(found: Trouble) -> str:
     """One sentence: what does not work, and what to do."""
-    if found.reason == "stuck" and found.device[3:].isdigit():
-        return STUCK.format(GRADES.get(int(found.device[3:]), "")) + "。"
     device = DEVICES.get(found.device, DEVICE_ELSE)
     return f"{device}{DEVICE_REASONS.get(found.reason, DEVICE_REASON_ELSE)}。"
 

@@ -91,7 +91,7 @@ class Stage:
             since=since.at.astimezone(CHINA) if since else None,
             since_up=round(since.up, 1) if since and since.boot == now.boot else None,
             served_today=view.served_today,
-            troubles=view.troubles,
+            troubles=_without_keys(view.troubles),
             kept=view.kept,
             linked=_linked(link),
             linked_since=link.since,
@@ -107,6 +107,13 @@ class Stage:
         if key != kept_key or abs(until - kept) > JITTER_S:
             self._until = (key, until)
         return self._until[1]
+
+
+def _without_keys(troubles: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
+    """The troubles with all stuck keys as one: which key was held would tell the clerk how somebody rated (R168)."""
+    stuck = [trouble for trouble in troubles if trouble.reason == "stuck"]
+    others = tuple(trouble for trouble in troubles if trouble.reason != "stuck")
+    return (*others, Trouble("pad", "stuck", "", stuck[0].since)) if stuck else others
 
 
 def _linked(link: Link) -> Literal["up", "no_county", "down"]:

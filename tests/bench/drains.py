@@ -1,0 +1,173 @@
+"""The ends that drain a backlog: `python -m tests.bench.drains NAME PORT DATABASE COUNT` prints one line of JSON.
+
+`ours` is the collector as it runs at a county. The others are the least that one would write: paho counting, paho with
+batches or with a row a commit, and a bare reader of MQTT, all with SQLite in WAL mode and synchronous=FULL.
+"""
+
+import json
+import resource
+import socket
+import sqlite3
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from appliance import wire
+
+COUNTY = "430602"
+BATCH = 500
+LOOPBACK = "127.0.0.1"
+CLIENTS = {
+    "ours": f"county-{COUNTY}",
+    "count": "count",
+    "batched": "batched",
+    "batched_small": "batched-small",
+    "single": "single",
+    "bare": "bare",
+    "bare_small": "bare-small",
+}
+FACTS, SMALL = f"windows/v1/{COUNTY}/+/fact/#", f"bench/v1/{COUNTY}/+/fact/#"
+"""Where true facts are published, and payloads of 200 bytes."""
+
+
+class Named(msgspec.Struct):
+    """As much of a payload as somebody needs who only tells facts apart."""
+
+    id: str
+
+
+def topics(name: str) -> str:
+    """What an end subscribes to."""
+    return SMALL if name in ("count", "batched_small", "single", "bare_small") else FACTS
+
+
+def drain_ours(port: int, database: Path, count: int) -> float:
+    """The collector itself: validated, deduplicated, chained, counted for the wall, acknowledged."""
+    from appliance.county.book import Book
+    from appliance.county.collector import Collector
+    from appliance.county.line import Broker
+    from appliance.county.wall import Wall
+
+    book = Book(f"sqlite:///{database}")
+    wall = Wall(book, time.time_ns() // 1000)
+    collector = Collector(COUNTY, Broker(host=LOOPBACK, port=port), book, wall)
+    began = time.monotonic()
+    while wall.standing().facts < count:
+        collector.step()
+    took = time.monotonic() - began
+    collector.close()
+    book.close()
+    return took
+
+
+class Shelf:
+    """Where the others put their facts."""
+
+    def __init__(self, database: Path) -> None:
+        self._base = sqlite3.connect(database, isolation_level=None)
+        self._base.execute("PRAGMA journal_mode=WAL")
+        self._base.execute("PRAGMA synchronous=FULL")
+        self._base.execute("CREATE TABLE facts (ledger TEXT, seq INTEGER, payload BLOB, PRIMARY KEY (ledger, seq))")
+        self._read = msgspec.json.Decoder(Named)
+
+    def keep(self, payloads: list[bytes]) -> bytes:
+        """One transaction; returns what acknowledges it."""
+        rows = []
+        for payload in payloads:
+            ledger, seq = self._read.decode(payload).id.split("-")
+            rows.append((ledger, int(seq), payload))
+        self._base.execute("BEGIN")
+        self._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?, ?)", rows)
+        self._base.execute("COMMIT")
+        seqs = [seq for _, seq, _ in rows]
+        return wire.encode(wire.Ack(ledger=rows[0][0], seqs=wire.runs(seqs)))
+
+
+def drain_paho(name: str, port: int, database: Path, count: int) -> float:
+    """paho in its own loop, as its documentation has it."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=CLIENTS[name], clean_session=False)
+    shelf, waiting, seen = Shelf(database), list[bytes](), [0]
+    most = {"count": 0, "single": 1}.get(name, BATCH)
+
+    def keep() -> None:
+        if waiting:
+            client.publish(f"{topics(name).split('+')[0]}ack", shelf.keep(waiting), 1)
+            waiting.clear()
+
+    def take(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        seen[0] += 1
+        if most:
+            waiting.append(message.payload)
+            if len(waiting) >= most:
+                keep()
+
+    client.on_message = take
+    client.max_inflight_messages_set(0)
+    began = time.monotonic()
+    client.connect(LOOPBACK, port, 60)
+    while seen[0] < count:
+        before = seen[0]
+        client.loop(0.05)
+        if seen[0] == before:
+            keep()
+    keep()
+    return time.monotonic() - began
+
+
+def drain_bare(name: str, port: int, database: Path, count: int) -> float:
+    """The ceiling: reads PUBLISH packets out of a socket, and does nothing else that MQTT asks for but PUBACK."""
+    shelf, seen = Shelf(database), 0
+    began = time.monotonic()
+    with socket.create_connection((LOOPBACK, port)) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(connect_packet(CLIENTS[name], clean=False))
+        data, waiting = sock.recv(4)[4:], list[bytes]()
+        while seen < count:
+            data += sock.recv(256 * 1024)
+            at, answers = 0, bytearray()
+            while len(data) - at >= 5:
+                length, body = data[at + 1], at + 2
+                if length > 127:
+                    length, body = length & 127 | data[at + 2] << 7, at + 3
+                if len(data) < body + length:
+                    break
+                start = body + 2 + (data[body] << 8 | data[body + 1])
+                answers += b"\x40\x02" + data[start : start + 2]
+                waiting.append(data[start + 2 : body + length])
+                at = body + length
+            data = data[at:]
+            sock.sendall(answers)
+            seen += len(waiting)
+            for part in range(0, len(waiting), BATCH):
+                shelf.keep(waiting[part : part + BATCH])
+            waiting.clear()
+    return time.monotonic() - began
+
+
+def connect_packet(client: str, *, clean: bool) -> bytes:
+    """An MQTT 3.1.1 CONNECT."""
+    body = b"\x00\x04MQTT\x04" + (b"\x02" if clean else b"\x00") + b"\x00\x3c" + struct.pack("!H", len(client))
+    return bytes([0x10, len(body) + len(client)]) + body + client.encode()
+
+
+def main() -> None:
+    name, port, database, count = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    drains: dict[str, Callable[[], float]] = {
+        "ours": lambda: drain_ours(port, database, count),
+        "bare": lambda: drain_bare(name, port, database, count),
+        "bare_small": lambda: drain_bare(name, port, database, count),
+    }
+    took = drains.get(name, lambda: drain_paho(name, port, database, count))()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    said = {"took": took, "cpu": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
