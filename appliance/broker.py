@@ -5,6 +5,7 @@ whoever has its pid file has a `Hold` on it.
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     from iotcore import IotCoreBroker  # the wheel is a demo extra: a window at a counter has none
 
+    # rumqttd reports every packet as an error; what ends it is in its exit status.
+    logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
     broker = IotCoreBroker(listen=LOOPBACK, port=given.port, max_payload_size=MAX_PAYLOAD)
     # Rust holds this thread from here on, so a signal must end the process without asking Python.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

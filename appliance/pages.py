@@ -38,27 +38,17 @@ LINE = "appliance.line"
 
 
 class Phrases(Protocol):
-    """What a wing's `phrases.py` must say for the pages that every wing has."""
+    """What a wing's `phrases.py` must say for the pages that every wing has: the module itself is passed on."""
 
-    @property
-    def TITLE(self) -> str:
-        """The title of the wing's pages."""
-
-    @property
-    def HOME(self) -> str:
-        """The words on the way back from an error."""
-
-    @property
-    def LOST(self) -> str:
-        """What stands on a live page while its connection is lost."""
-
-    @property
-    def FULL(self) -> str:
-        """What stands on a live page that the stream has no room for."""
-
-    @property
-    def ERRORS(self) -> Mapping[int, str]:
-        """A sentence for each HTTP status; 500 stands for those that have none of their own."""
+    TITLE: str
+    HOME: str
+    """The words on the way back from an error."""
+    LOST: str
+    """What stands on a live page while its connection is lost."""
+    FULL: str
+    """What stands on a live page that the stream has no room for."""
+    ERRORS: dict[int, str]
+    """A sentence for each HTTP status; 500 stands for those that have none of their own."""
 
 
 # ---- the site ---------------------------------------------------------------------------------------------------
@@ -230,12 +220,12 @@ class Stream:
     def reply(self, page: str, regions: Callable[[], Mapping[str, str]]) -> Response:
         """The answer to `/events/<page>`: everything at once from `regions()`, then what changes; 503 when full."""
         line: _Line | None = request.environ.get(LINE)
-        viewer = _Viewer(page, self._depth, line.hang_up if line else lambda: None)
+        viewer = _Viewer(page, self._depth, lambda: None if line is None else line.hang_up())
         with self._lock:
             if self._closed or len(self._open) >= self.viewers:
                 abort(HTTPStatus.SERVICE_UNAVAILABLE)
             self._open.add(viewer)
-        if line:
+        if line is not None:
             line.watch(viewer.end)
         try:
             viewer.begin(regions())
@@ -315,7 +305,7 @@ class _Line(HTTPChannel):
 
     def handle_close(self) -> None:
         super().handle_close()
-        if self._farewell:
+        if self._farewell is not None:
             self._farewell()
 
 
@@ -345,7 +335,7 @@ class Server:
 
     def close(self) -> None:
         """End every viewer and every connection, and give the port back."""
-        if self._stream:
+        if self._stream is not None:
             self._stream.close()
         self._server.task_dispatcher.shutdown(timeout=3)
         close_all(self._sockets)
@@ -371,7 +361,7 @@ def serve(app: Flask, host: str, port: int, *, workers: int = 4, stream: Stream 
             map=sockets,
             host=host,
             port=port,
-            threads=workers + (stream.viewers if stream else 0),
+            threads=workers + (0 if stream is None else stream.viewers),
             ident="",
             # Above ours, so that it is our sentence that answers what is too large.
             max_request_body_size=16 * MAX_BODY,

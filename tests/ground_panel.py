@@ -53,13 +53,13 @@ def written(case: CaseReceived, copy: int) -> Document:
 
 def preview(case: CaseReceived, copy: int) -> str:
     """The receipt as plain text."""
-    return plain.paint(lay_out(written(case, copy), 32, lambda char: True))
+    return plain.paint(lay_out(written(case, copy), 32, bool))
 
 
 class PanelGround:
     """The pages of one window while the test runs."""
 
-    def __init__(self, counter: Counter, hardware: Bench | None = None, viewers: int = 16) -> None:
+    def __init__(self, counter: Counter, hardware: Bench | None = None, viewers: int = 16, served: bool = True) -> None:
         self.counter = counter
         self.link = Line()
         self.panel = Panel(
@@ -71,14 +71,25 @@ class PanelGround:
             hardware=hardware,
             viewers=viewers,
         )
-        self.server: Server = serve(self.panel.app, "127.0.0.1", 0, stream=self.panel.stream)
-        self.url = self.server.url
         self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._server: Server | None = None
+        if served:
+            self._serve()
+
+    def _serve(self) -> None:
+        self._server = serve(self.panel.app, "127.0.0.1", 0, stream=self.panel.stream)
         steps: tuple[Callable[[], None], ...] = (lambda: self.panel.step(0.2), lambda: self.panel.step_bench(0.2))
         self._threads = [threading.Thread(target=self._loop, args=(step,)) for step in steps]
-        self._threads.append(threading.Thread(target=self.server.run))
+        self._threads.append(threading.Thread(target=self._server.run))
         for thread in self._threads:
             thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where the pages are."""
+        assert self._server is not None
+        return self._server.url
 
     def _loop(self, step: Callable[[], None]) -> None:
         while not self._ended.is_set():
@@ -87,7 +98,8 @@ class PanelGround:
     def close(self) -> None:
         self._ended.set()
         self.panel.close()
-        self.server.stop()
+        if self._server is not None:
+            self._server.stop()
         for thread in self._threads:
             thread.join(10)
 

@@ -21,7 +21,7 @@ def test_without_its_library_the_camera_of_the_pi_is_reported_and_nothing_raises
     assert shot.reason == "no_library"
 
 
-PICAMERA = '''
+PICAMERA = """
 class Picamera2:
     cameras = {cameras}
     @classmethod
@@ -29,7 +29,7 @@ class Picamera2:
         return cls.cameras
     def __init__(self, number):
         raise RuntimeError("Failed to acquire camera")
-'''
+"""
 
 
 @pytest.mark.parametrize(

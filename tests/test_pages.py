@@ -5,14 +5,15 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from email.message import Message
 from types import SimpleNamespace
 
 import pytest
-from conftest import until
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from appliance.pages import MAX_BODY, CannotListen, Server, Stream, serve, site
+from tests.conftest import until
 
 PHRASES = SimpleNamespace(
     TITLE="窗口",
@@ -47,16 +48,14 @@ class Ground:
     def break_down(self) -> ResponseReturnValue:
         raise RuntimeError("a secret of the inside")
 
-    def ask(
-        self, path: str, method: str = "GET", body: str | None = None, **headers: str
-    ) -> tuple[int, str, dict[str, str]]:
+    def ask(self, path: str, method: str = "GET", body: str | None = None, **headers: str) -> tuple[int, str, Message]:
         line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         line.request(method, path, body, named)
         answer = line.getresponse()
         text = answer.read().decode()
         line.close()
-        return answer.status, text, dict(answer.getheaders())
+        return answer.status, text, answer.headers
 
     def say_from(self, origin: str | None, body: str = "word=ok", **more: str) -> tuple[int, str]:
         named = {"Content_Type": "application/x-www-form-urlencoded", **more}
@@ -92,7 +91,10 @@ class Look:
                 return name, json.loads(row.removeprefix("data: "))
 
     def ended(self) -> bool:
-        return self.answer.readline() == b""
+        try:
+            return self.answer.read().strip() == b""
+        except http.client.IncompleteRead as cut:
+            return cut.partial.strip() == b""
 
     def leave(self) -> None:
         self.answer.close()

@@ -1,4 +1,4 @@
-"""One layout, three painters: what a printer makes of the bytes is, line for line, the plain text; the picture is as high."""
+"""One layout, three painters: what a printer makes of the bytes is line for line the plain text."""
 
 import io
 import re
@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from appliance.paper import escpos, picture, plain
-from appliance.paper.document import QR, Block, Column, Document, Feed, KeyValue, Rule, Table, Text, decode, encode
+from appliance.paper.document import (
+    QR,
+    Align,
+    Block,
+    Column,
+    Document,
+    Feed,
+    KeyValue,
+    Rule,
+    Size,
+    Table,
+    Text,
+    decode,
+    encode,
+)
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
 from appliance.paper.profile import SMALL, WIDE, Profile
@@ -25,13 +39,15 @@ NATIVE = Profile(name="native", cells=48, native_qr=True, cutter=True)
 PROFILES = [SMALL, WIDE, FS, NATIVE]
 
 words = st.text(st.one_of(st.sampled_from("医保办理，。、（）《》×—·“”￥¥ 12ab" + RARE), st.characters()), max_size=70)
-sizes = st.sampled_from(["normal", "tall", "large"])
-aligns = st.sampled_from(["left", "centre", "right"])
+sizes: st.SearchStrategy[Size] = st.sampled_from(["normal", "tall", "large"])
+aligns: st.SearchStrategy[Align] = st.sampled_from(["left", "centre", "right"])
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Table:
-    columns = draw(st.lists(st.builds(Column, words, st.sampled_from([0, 0, 2, 4, 6, 30]), aligns), min_size=1, max_size=4))
+    columns = draw(
+        st.lists(st.builds(Column, words, st.sampled_from([0, 0, 2, 4, 6, 30]), aligns), min_size=1, max_size=4)
+    )
     rows = draw(st.lists(st.tuples(*[words] * len(columns)), max_size=4))
     return Table(tuple(columns), tuple(rows), draw(sizes))
 
@@ -118,8 +134,12 @@ def test_the_picture_is_as_wide_and_high_as_the_paper(document: Document) -> Non
 def test_text_goes_out_as_ascii_and_two_byte_codes_only(document: Document, profile: Profile) -> None:
     """Between commands: no four-byte code (a second byte that is a digit), no control byte, no FS C, no UTF-8 mode."""
     sheet = laid(document, profile)
-    job = escpos.paint(Sheet(sheet.width, tuple(row for row in sheet.rows if isinstance(row, Line))), profile, GLYPHS.dots)
-    text = re.sub(rb"\x1b\*!\x18\x00.{72}|\x1b[3JEa].|\x1b@|\x1c&|[\x1c\x1d]!.|\x1dVB\x00|\x1dr\x01", b"", job, flags=re.DOTALL)
+    job = escpos.paint(
+        Sheet(sheet.width, tuple(row for row in sheet.rows if isinstance(row, Line))), profile, GLYPHS.dots
+    )
+    text = re.sub(
+        rb"\x1b\*!\x18\x00.{72}|\x1b[3JEa].|\x1b@|\x1c&|[\x1c\x1d]!.|\x1dVB\x00|\x1dr\x01", b"", job, flags=re.DOTALL
+    )
     assert re.fullmatch(rb"(?:[\x20-\x7e\n]|[\x81-\xfe][\x40-\x7e\x80-\xfe])*", text)
 
 
@@ -221,6 +241,13 @@ def block_names() -> list[type[Block]]:
 
 
 def test_every_kind_of_block_can_be_kept_and_printed() -> None:
-    every: tuple[Block, ...] = (Text("甲"), KeyValue("乙", "丙"), Rule(), Table((Column(),), (("丁",),)), QR("A"), Feed())
+    every: tuple[Block, ...] = (
+        Text("甲"),
+        KeyValue("乙", "丙"),
+        Rule(),
+        Table((Column(),), (("丁",),)),
+        QR("A"),
+        Feed(),
+    )
     assert [type(block) for block in every] == block_names()
     assert len(laid(Document(every), SMALL).rows) == 6

@@ -48,7 +48,9 @@ def test_no_line_is_wider_than_the_paper_and_no_character_is_lost(text: str, cel
     assert kept == [one for one in given_marks if one.char != " "]
 
 
-WORDS = st.sampled_from(["一", "十二", "（三）", "四，", "《五》、", "“六”。", "12页", "2026年12月4日", "ab ", "￥12.50"])
+WORDS = st.sampled_from(
+    ["一", "十二", "（三）", "四，", "《五》、", "“六”。", "12页", "2026年12月4日", "ab ", "￥12.50"]
+)
 
 
 @given(st.lists(WORDS, max_size=40).map("".join), st.integers(16, 48))

@@ -4,7 +4,6 @@ import io
 import threading
 
 import pytest
-from ground_printer import JOB
 from PIL import Image
 
 from appliance.devices.condition import Condition, Outcome
@@ -15,6 +14,7 @@ from appliance.paper.document import Document, Text
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
 from appliance.paper.profile import SMALL, WIDE, Profile
+from tests.ground_printer import JOB
 
 GLYPHS = Glyphs()
 
@@ -43,7 +43,9 @@ def test_the_drawn_character_in_the_picture_is_the_one_that_was_sent() -> None:
     bench = BenchPrinter()
     printer(bench).carry_out(escpos.paint(lay_out(Document((Text("㛃"),)), 32, GLYPHS.has), SMALL, GLYPHS.dots))
     (paper,) = bench.papers()
-    shot = picture.image(paper.sheet, GLYPHS, 1).crop((picture.MARGIN, picture.MARGIN, picture.MARGIN + 24, picture.MARGIN + 24))
+    shot = picture.image(paper.sheet, GLYPHS, 1).crop(
+        (picture.MARGIN, picture.MARGIN, picture.MARGIN + 24, picture.MARGIN + 24)
+    )
     inked = [[shot.getpixel((x, y)) == 20 for x in range(24)] for y in range(24)]
     dots = GLYPHS.dots("㛃")
     assert inked == [[bool(dots[3 * x + y // 8] >> (7 - y % 8) & 1) for x in range(24)] for y in range(24)]

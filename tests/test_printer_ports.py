@@ -10,11 +10,11 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from ground_printer import FAST, GARBAGE, JOB, LONG_JOB, MUTE, OK, PAPER_OUT, FarEnd
 
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.ports import LinePrinterPort, NetworkPort, Port, SerialPort
 from appliance.devices.printer import EscPosPrinter
+from tests.ground_printer import FAST, GARBAGE, JOB, LONG_JOB, MUTE, OK, PAPER_OUT, FarEnd
 
 ANSWER_S = 0.15
 
@@ -40,7 +40,7 @@ def listening() -> Iterator[socket.socket]:
 @pytest.fixture
 def far(line: tuple[FileIO, str], listening: socket.socket) -> Iterator[FarEnd]:
     """A far end that no wire leads to yet; it ends before the wires do."""
-    assert line and listening
+    del line, listening  # wanted only so that they are made before it
     end = FarEnd()
     yield end
     end.stop()
@@ -63,8 +63,8 @@ def serve_and_unplug(far: FarEnd, master: FileIO) -> None:
         master.close()
 
 
-def printer(port: Port, **times: float) -> EscPosPrinter:
-    return EscPosPrinter(port, **{"answer_s": ANSWER_S, "confirm_s": 1.0, "mute_s": 0.1, "slack_s": 0.3, **times})
+def printer(port: Port, confirm_s: float = 1.0, mute_s: float = 0.1) -> EscPosPrinter:
+    return EscPosPrinter(port, answer_s=ANSWER_S, confirm_s=confirm_s, mute_s=mute_s, slack_s=0.3)
 
 
 # ---- on every wire --------------------------------------------------------------------------------------------------

@@ -65,7 +65,12 @@ def test_papers_are_printed_once_and_oldest_first() -> None:
     assert stand.press.step() == 0.0
     stand.work()
     assert stand.papers == ["甲", "乙"]
-    assert stand.tray.life == [("1", "sending", ""), ("1", "confirmed", ""), ("2", "sending", ""), ("2", "confirmed", "")]
+    assert stand.tray.life == [
+        ("1", "sending", ""),
+        ("1", "confirmed", ""),
+        ("2", "sending", ""),
+        ("2", "confirmed", ""),
+    ]
 
 
 def test_a_paper_is_committed_as_sending_before_its_first_byte() -> None:
@@ -111,7 +116,15 @@ def test_an_idle_printer_is_looked_at_every_ten_seconds() -> None:
 
 def test_failures_and_recoveries_are_reported_once_per_change() -> None:
     stand = Stand()
-    for knobs in ({}, {"paper": False}, {}, {"cover_open": True}, {"plugged": False}, {}, {"plugged": True, "cover_open": False, "paper": True}):
+    for knobs in (
+        {},
+        {"paper": False},
+        {},
+        {"cover_open": True},
+        {"plugged": False},
+        {},
+        {"plugged": True, "cover_open": False, "paper": True},
+    ):
         stand.bench.turn(**knobs)
         stand.work()
         stand.now += POLL_S

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from gpiozero.pins import BoardInfo
+from gpiozero.pins.pi import PiBoardInfo
 
 from appliance.settings import AwaySwitch, Pad, WindowSettings, load_window
 from appliance.wiring import GROUNDS, HEADER, SUPPLIES, table, wiring
@@ -22,7 +22,7 @@ def with_pins(**sections: object) -> WindowSettings:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_every_pin_lies_where_gpiozero_says_it_lies(board: str) -> None:
-    header = BoardInfo.from_revision(BOARDS[board]).headers["J8"]
+    header = PiBoardInfo.from_revision(BOARDS[board]).headers["J8"]
     names = {number: pin.name for number, pin in header.pins.items()}
     assert {number: names[number] for number in HEADER.values()} == {HEADER[bcm]: f"GPIO{bcm}" for bcm in HEADER}
     assert [number for number, name in names.items() if name == "GND"] == list(GROUNDS)

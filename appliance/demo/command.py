@@ -8,9 +8,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 from unicodedata import east_asian_width
 
 from appliance import broker
@@ -38,17 +39,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo until Ctrl-C or a stop; returns the exit status: 0 when it was ended, 1 when it could not run."""
-    try:
-        ports = _ports(options.port_base)
-        with _alone(_place(options.state)) as state:
-            _check_free(ports)
-            with Signals() as signals:
+    with Signals() as signals:
+        try:
+            ports = _ports(options.port_base)
+            with _alone(_place(options.state)) as state:
+                _check_free(ports)
                 _run(state, ports, signals)
-    except CannotRun as reason:
-        print(reason, file=sys.stderr, flush=True)
-        return 1
-    print(phrases.ENDED, flush=True)
-    return 0
+        except CannotRun as reason:
+            _say(str(reason), sys.stderr)
+            return 1
+        _say(phrases.ENDED)
+        return 0
+
+
+def _say(words: str, to: TextIO | None = None) -> None:
+    """Tell the person at the terminal; one who closed it is told nothing, and the demo still ends as it should."""
+    with suppress(OSError):
+        print(words, file=to or sys.stdout, flush=True)
 
 
 # ---- before anything is started -----------------------------------------------------------------------------------
@@ -110,7 +117,7 @@ def _check_free(ports: Ports) -> None:
 
 
 def _run(state: Path, ports: Ports, signals: Signals) -> None:
-    print(phrases.STARTING, flush=True)
+    _say(phrases.STARTING)
     server, *rest = children = _children(state, ports)
     try:
         _start(children, signals, state)
@@ -120,7 +127,7 @@ def _run(state: Path, ports: Ports, signals: Signals) -> None:
             _look_after(children)
             signals.wait(WATCH_S if all(child.ready for child in children) else LOOK_S)
     finally:
-        print(phrases.ENDING, flush=True)
+        _say(phrases.ENDING)
         # The broker last: windows and county say goodbye through it.
         stop(rest)
         stop([server])
@@ -183,20 +190,19 @@ def _look_after(children: list[Child]) -> None:
     """Start again, after a while, what has ended: as systemd does at a counter."""
     for child in children:
         if child.ended() is not None:
-            print(phrases.restarting(child.name, RESTART_S), flush=True)
+            _say(phrases.restarting(child.name, RESTART_S))
         if child.process is None and time.monotonic() >= child.due:
             child.start()
         if child.became_ready():
-            print(phrases.back(child.name), flush=True)
+            _say(phrases.back(child.name))
 
 
 def _announce(ports: Ports) -> None:
-    print(phrases.READY)
+    _say(phrases.READY)
     lines = addresses(ports)
     widest = max(_columns(name) for name, _ in lines)
     for name, address in lines:
-        print(f"{name}{' ' * (widest - _columns(name) + 2)}{address}")
-    sys.stdout.flush()
+        _say(f"{name}{' ' * (widest - _columns(name) + 2)}{address}")
 
 
 def _columns(text: str) -> int:

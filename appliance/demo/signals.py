@@ -19,8 +19,7 @@ class Signals:
         self._write.setblocking(False)
 
     def __enter__(self) -> Self:
-        self._before = {each: signal.getsignal(each) for each in (*ENDING, signal.SIGCHLD)}
-        self._wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         for each in ENDING:
             signal.signal(each, self._end)
         # Without a handler of Python's the wake-up socket would not be written to.
@@ -28,9 +27,10 @@ class Signals:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for each, before in self._before.items():
-            signal.signal(each, before)
-        signal.set_wakeup_fd(self._wakeup)
+        """All is ended and the process is about to: one Ctrl-C more has nothing left to interrupt."""
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
         self._read.close()
         self._write.close()
 

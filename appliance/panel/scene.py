@@ -41,7 +41,7 @@ class Link(Protocol):
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown; `since_up` and `until` in seconds since the machine started, None where there is nothing to count."""
+    """What is shown; `since_up` and `until` are seconds since the machine started, None where nothing is counted."""
 
     today: date
     state: State

@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from appliance import wire
 from appliance.window.facts import RatingGiven
 from appliance.window.moment import CHINA
-from tests.bench.drains import CLIENTS, COUNTY, FACTS, LOOPBACK, connect_packet, topics
+from tests.bench.drains import CLIENTS, COUNTY, LOOPBACK, connect_packet, topics
 from tests.bench.ground import ROOT, Process, answers, free_port, scratch, wait_until
 from tests.bench.report import Goal, Report
 

@@ -139,7 +139,7 @@ def drain_bare(name: str, port: int, database: Path, count: int) -> float:
                     break
                 start = body + 2 + (data[body] << 8 | data[body + 1])
                 answers += b"\x40\x02" + data[start : start + 2]
-                waiting.append(data[start + 2 : body + length])
+                waiting.append(bytes(data[start + 2 : body + length]))
                 at = body + length
             data = data[at:]
             sock.sendall(answers)
