@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 OPTIONS ?=
 ARGS ?=
 
-.PHONY: help demo test bench check lock clean
+.PHONY: help demo test bench check lock picture clean
 help:
 	@echo 'make demo     一条命令：装好所需，在本机启动县级监测和两个窗口（Ctrl-C 结束）'
 	@echo 'make test     run every test, installing first what they need'
@@ -28,6 +28,11 @@ bench:
 	@.ci/venv bench
 	@.ci/packages
 	@exec $(PYTHON) -m tests.bench $(ARGS)
+
+picture:
+	@.ci/venv test
+	@.ci/packages
+	@exec $(PYTHON) -m tests.pictures
 
 check:
 	@.ci/venv test

@@ -5,6 +5,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from appliance.paper import escpos, plain
 from appliance.paper.document import Document, Text
@@ -69,9 +70,12 @@ class FarEnd:
     def serve_tcp(self, listening: socket.socket) -> None:
         """Be a network printer: one connection after the other."""
         while not self.gone.is_set() and self._ready(listening.fileno()):
-            connection, _ = listening.accept()
-            with connection:
-                self.serve(connection.fileno())
+            self.serve_connection(listening.accept()[0])
+
+    def serve_connection(self, connection: socket.socket) -> None:
+        """Be the printer of one connection."""
+        with connection:
+            self.serve(connection.fileno())
 
     def _ready(self, fd: int) -> bool:
         """Wait for bytes; False when the test is over."""
@@ -97,7 +101,8 @@ class FarEnd:
     def _answer(self, fd: int, answer: bytes) -> None:
         # A printer that is late, not a test that waits: only the end of the test cuts it short.
         if answer and not self.gone.is_set() and not select.select([self._stop_read], [], [], self.delay)[0]:
-            os.write(fd, answer)
+            with suppress(OSError):  # whoever asked has hung up
+                os.write(fd, answer)
 
     @property
     def printed(self) -> list[str]:

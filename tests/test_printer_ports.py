@@ -3,6 +3,7 @@
 import os
 import pty
 import socket
+import termios
 import tty
 from collections.abc import Iterator
 from io import FileIO
@@ -178,6 +179,17 @@ def test_a_serial_port_that_another_program_holds_is_in_use(line: tuple[FileIO, 
         assert printer(SerialPort(line[1])).carry_out(JOB).reason == "in_use"
 
 
+def test_a_printer_switched_off_sends_no_zero_byte_that_would_pass_for_the_end_of_a_job(
+    line: tuple[FileIO, str],
+) -> None:
+    """A break on the line reads as a zero byte unless the port ignores breaks, and a pty cannot send one."""
+    port = SerialPort(line[1])
+    port.open()
+    with FileIO(os.open(line[1], os.O_RDONLY | os.O_NOCTTY)) as same:
+        assert termios.tcgetattr(same.fileno())[0] & termios.IGNBRK
+    port.close()
+
+
 def test_a_printer_that_comes_back_is_found(tmp_path: Path, line: tuple[FileIO, str], far: FarEnd) -> None:
     role = tmp_path / "receipt-printer"
     press = printer(SerialPort(str(role), FAST))
@@ -263,8 +275,8 @@ class Loose:
 
 def test_a_port_that_cannot_even_be_closed_changes_no_outcome(far: FarEnd) -> None:
     near, other = socket.socketpair()
-    with near, other:
-        far.start(lambda: far.serve(other.fileno()))
+    far.start(lambda: far.serve_connection(other))
+    with near:
         far.status = OK
         assert printer(Loose(near)).condition() == Condition("ok")
         assert printer(Loose(near)).carry_out(JOB) == Outcome("confirmed")

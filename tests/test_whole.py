@@ -45,7 +45,7 @@ class Pages:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(SEEN_MS)
         page.on("pageerror", lambda error: self.complaints.append(f"{address}: {error}"))
-        page.on("console", lambda said: said.type == "error" and self.complaints.append(f"{address}: {said.text}"))
+        page.on("console", lambda said: self.complaints.extend([said.text] if said.type == "error" else []))
         page.on("request", lambda request: self.asked.add(request.url.split("/")[2]))
         page.goto(address)
         return page

@@ -35,6 +35,7 @@ Sight = Literal["presence", "status", "health"]
 
 WINDOW: Final = re.compile(r"(\d{6})-[0-9A-Za-z]{1,16}-\d{1,3}")
 TYPE: Final = re.compile(r"[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,3}")
+ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{6,19})")
 LARGEST: Final = {"fact": wire.MAX_PAYLOAD, "presence": 1024, "status": 16 * 1024, "health": 64 * 1024}
 """Bytes that each kind of message may have."""
 READ: Final[dict[str, msgspec.json.Decoder[Any]]] = {
@@ -269,13 +270,12 @@ def reread(type_: str, payload: bytes) -> Fact:
 
 def _number(name: str) -> tuple[str, int] | None:
     """`3f9c1a7e-000017` as its ledger and sequence; None if it is not written exactly so."""
-    ledger, digits = name[:8], name[9:]
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+    found = ID.fullmatch(name)
+    if not found:
         return None
+    ledger, digits = found.groups()
     seq = int(digits)
-    if not 0 < seq <= LAST_SEQ or wire.fact_id(ledger, seq) != name or ledger.strip("0123456789abcdef"):
-        return None
-    return ledger, seq
+    return (ledger, seq) if 0 < seq <= LAST_SEQ and (len(digits) == 6 or digits[0] != "0") else None
 
 
 def _version(type_: str, short: str) -> int:

@@ -1,5 +1,6 @@
-"""Ctrl-C, a stop and the end of a child, as something that one thread can wait for."""
+"""Ctrl-C, a stop, a closed terminal and the end of a child, as something that one thread can wait for."""
 
+import os
 import select
 import signal
 import socket
@@ -14,6 +15,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.ending = False
+        self._terminal = os.isatty(1)
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
@@ -39,6 +41,9 @@ class Signals:
         ready, _, _ = select.select([self._read], [], [], seconds)
         if ready:
             self._read.recv(4096)
+        # Under `make` in a terminal window that is closed, the hang-up reaches make alone, which then waits for us.
+        if self._terminal and not os.isatty(1):
+            self.ending = True
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         self.ending = True

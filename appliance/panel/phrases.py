@@ -120,7 +120,6 @@ PAPER_REASONS = {
     "restarted": "打印前主机重新启动了，请补打",
 }
 PAPER_REASON_ELSE = "打印机不能工作，请检查电源、连线和纸"
-NO_SUCH_PAPER = "没有这张回执。"
 
 LINKED = "已连接县局"
 LINKED_NO_COUNTY = "网络已通，县局系统未在线"
@@ -243,7 +242,7 @@ FAULT, FAULT_NOTE = "设备暂时不能使用", "请向工作人员说明，或�
 
 BENCH_TITLE = "模拟台"
 BENCH_NOTE = "在屏幕上操作窗口的硬件：按键、开关、打印机、网线。按住不放等于手指不松开；也可以用键盘 1 到 5。"
-PAD, LAMPS, AWAY_SWITCH, AWAY_BUTTON = "评价器", "指示灯", "“暂时离开”开关", "“暂时离开”按钮"
+PAD, AWAY_SWITCH, AWAY_BUTTON = "评价器", "“暂时离开”开关", "“暂时离开”按钮"
 SWITCH_ON, SWITCH_OFF = "现在在离开位置", "现在在在岗位置"
 TURN_ON, TURN_OFF = "拨到离开", "拨回在岗"
 HOLD, HELD, LOOSE = "按住", "正按着", "没有按"
