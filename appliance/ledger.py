@@ -58,7 +58,10 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """The open ledger of one window; every method may be called from any thread."""
+    """The open ledger of one window; every method may be called from any thread.
+
+    `paper_queued` is set whenever a paper begins to wait; whoever prints clears it.
+    """
 
     def __init__(self, path: Path, window: str, guard: IO[bytes], damage: Damage | None = None) -> None:
         self._guard = guard
@@ -73,6 +76,7 @@ class Ledger:
         self._session = int(self._meta("session"))
         self.last_seq, self._last_payload = self._newest()
         self._unsent: int = self._writer.execute("SELECT count(*) FROM outbox").fetchone()[0]
+        self.paper_queued = threading.Event()
         self._tail: deque[Kept] = deque(maxlen=TAIL)
         self._tail_from = self.last_seq
         self._source = "/windows/" + window.split("-", 1)[0] + "/" + window
@@ -104,6 +108,8 @@ class Ledger:
             except sqlite3.OperationalError as error:
                 raise NotKept(str(error)) from error
             self._note(kept)
+            if any(isinstance(fact, CaseReceived) for fact in facts):
+                self.paper_queued.set()
             return [one.seq for one in kept]
 
     def _write(self, kept: list[Kept], facts: Sequence[Fact], at: Moment, desk: Desk) -> None:
@@ -264,6 +270,7 @@ class Ledger:
                 )
         except sqlite3.OperationalError as error:
             raise NotKept(str(error)) from error
+        self.paper_queued.set()
         return self.paper(paper)
 
     def _papers(self, where: str, *values: object) -> list[Paper]:

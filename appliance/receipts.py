@@ -5,7 +5,7 @@ from collections.abc import Callable
 from appliance.counter import Counter
 from appliance.devices.condition import Outcome
 from appliance.devices.press import Failing, Press, Queued, Undrawn, Working
-from appliance.ledger import NotKept
+from appliance.ledger import Ledger, NotKept
 from appliance.paper import document, plain
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
@@ -48,15 +48,16 @@ class PaperTray:
 class PrintLoop:
     """The printer's loop: papers as they come, a look at the printer between them."""
 
-    def __init__(self, counter: Counter, press: Press) -> None:
-        self._watch = counter.watch()
-        self.press = press
+    def __init__(self, ledger: Ledger, press: Press) -> None:
+        self._queued = ledger.paper_queued
+        self._press = press
 
     def step(self) -> None:
-        """Print what waits, then wait for more."""
-        wait = self.press.step()
+        """Print what waits, then wait for more; a press on a key does not wake this."""
+        self._queued.clear()
+        wait = self._press.step()
         if wait > 0:
-            self._watch.wait(min(wait, RETRY_S))
+            self._queued.wait(min(wait, RETRY_S))
 
 
 def reports(counter: Counter) -> Callable[[Failing | Working | Undrawn], None]:

@@ -69,6 +69,7 @@ class Window:
                 self.counter.start()
                 self._start_keys()
                 self._start_network()
+                self._start_lamps()
                 self._start_keeping()
                 self.loops.start()
                 self._start_paper()
@@ -92,10 +93,13 @@ class Window:
     # ---- keys and network first ---------------------------------------------------------------------------------
 
     def _start_keys(self) -> None:
-        pad, away = self.settings.pad, self.settings.away
         self.pad = Pad(wiring_of(self.settings), self.pins, self.counter.tell, self.counter.moment)
         self._closing.callback(self.pad.close)
         self.pad.arm()
+        self.loops.add("pad", self.pad.step)
+
+    def _start_lamps(self) -> None:
+        pad, away = self.settings.pad, self.settings.away
         lamps = Lamps(self.pins, pad.lamps, away.lamp, pad.lamps_active_low, away.lamp_active_low)
         self._closing.callback(lamps.close)
         watch, hourglass = self.counter.watch(), Hourglass(self.counter)
@@ -104,7 +108,6 @@ class Window:
             lamps.show(self.counter.view())
             watch.wait(5)
 
-        self.loops.add("pad", self.pad.step)
         self.loops.add("lamps", light)
         self.loops.add("time", hourglass.step)
 
@@ -124,6 +127,7 @@ class Window:
             pace=Pace(keepalive=settings.broker.keepalive_s),
         )
         self._closing.callback(self.courier.close)
+        # The first bell: what was pressed is on its way before anything else is woken.
         self.counter.ring_for(self.courier.wake)
         self.loops.add("network", lambda: self.courier.step(5))
 
@@ -169,7 +173,7 @@ class Window:
             PaperTray(self.counter, self._write),
             reports(self.counter),
         )
-        self.loops.add("printer", PrintLoop(self.counter, self._press).step, allowance=180)
+        self.loops.add("printer", PrintLoop(self.counter.ledger, self._press).step, allowance=180)
         self._start_camera()
 
     def _start_camera(self) -> None:

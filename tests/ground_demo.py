@@ -79,13 +79,13 @@ class Demo:
         self.windows = (self.ports.first, self.ports.second)
         self._said = state.with_suffix(".out")
 
-    def begin(self) -> None:
-        """Start it, and do not wait until it stands."""
+    def begin(self, terminal: int | None = None) -> None:
+        """Start it, and do not wait until it stands; it speaks to this terminal, or else to a file."""
         with self._said.open("wb") as out:
             self.process = subprocess.Popen(
                 _command(self.state, "--port-base", str(self.base)),
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=out if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

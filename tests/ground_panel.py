@@ -21,7 +21,6 @@ from appliance.window.happenings import Happening, KeyPresses, TimePasses, Visit
 from appliance.window.moment import CHINA
 
 STATION = Station(name="梅溪乡医疗保障服务站", window="1号窗口", telephone="0730-5551234", complaints="12393")
-SIZES = ((1024, 600), (1280, 800), (1920, 1080))
 
 
 class Line(msgspec.Struct):
@@ -62,28 +61,51 @@ class PanelGround:
     def __init__(self, counter: Counter, hardware: Bench | None = None, viewers: int = 16, served: bool = True) -> None:
         self.counter = counter
         self.link = Line()
-        self.panel = Panel(
-            counter,
-            STATION,
-            link=lambda: self.link,
-            preview=preview,
-            health=lambda: {"ok": True, "window": counter.rules.window},
-            hardware=hardware,
-            viewers=viewers,
-        )
+        self._hardware, self._viewers = hardware, viewers
+        self.panel = self._panel()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
         if served:
             self._serve()
 
-    def _serve(self) -> None:
-        self._server = serve(self.panel.app, "127.0.0.1", 0, stream=self.panel.stream)
+    def _panel(self) -> Panel:
+        return Panel(
+            self.counter,
+            STATION,
+            link=lambda: self.link,
+            preview=preview,
+            health=lambda: {"ok": True, "window": self.counter.rules.window},
+            hardware=self._hardware,
+            viewers=self._viewers,
+        )
+
+    def _serve(self, port: int = 0) -> None:
+        self._server = serve(self.panel.app, "127.0.0.1", port, stream=self.panel.stream)
         steps: tuple[Callable[[], None], ...] = (lambda: self.panel.step(0.2), lambda: self.panel.step_bench(0.2))
+        self._ended.clear()
         self._threads = [threading.Thread(target=self._loop, args=(step,)) for step in steps]
         self._threads.append(threading.Thread(target=self._server.run))
         for thread in self._threads:
             thread.start()
+
+    def stop(self) -> None:
+        """The window's program ends."""
+        self._ended.set()
+        self.panel.close()
+        if self._server is not None:
+            self._server.stop()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def start_again(self) -> None:
+        """It starts again, on the same port and with the same counter."""
+        assert self._server is not None
+        self.panel = self._panel()
+        self._serve(self._server.port)
+
+    close = stop
 
     @property
     def url(self) -> str:
@@ -94,14 +116,6 @@ class PanelGround:
     def _loop(self, step: Callable[[], None]) -> None:
         while not self._ended.is_set():
             step()
-
-    def close(self) -> None:
-        self._ended.set()
-        self.panel.close()
-        if self._server is not None:
-            self._server.stop()
-        for thread in self._threads:
-            thread.join(10)
 
     # ---- what hands do --------------------------------------------------------------------------------------------
 

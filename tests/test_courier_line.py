@@ -234,6 +234,13 @@ def _will() -> Will:
     return Will(1, PRESENCE, b"{}")
 
 
+def run(courier: Courier, seconds: float) -> None:
+    """Step after step, as the courier's loop does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        courier.step(0.1)
+
+
 def test_a_fault_of_ours_raises_out_of_the_step(tmp_path: Path, broker: Mosquitto) -> None:
     window = Window(tmp_path, broker.port)
     county = County(broker.port)
@@ -255,7 +262,7 @@ def test_a_fault_of_ours_raises_out_of_the_step(tmp_path: Path, broker: Mosquitt
     order = b'{"specversion":"1.0","id":"o-1","type":"window.order.say.v1"}'
     county.say(wire.window_topic(WINDOW, "order", "say"), order)
     with pytest.raises(ZeroDivisionError, match="o-1"):
-        stays(lambda: courier.step(0.1) is None, "it goes on until it raises", 5)
+        run(courier, 5)
     courier.close()
     window.ledger.close()
     county.close()
@@ -357,7 +364,7 @@ def test_certificates_of_the_county_are_shown_and_asked_for(ends: ExitStack, tmp
     until(lambda: window.courier.link().connected, "both trust each other")
     # More than one TLS record, so that bytes wait inside TLS where poll() cannot see them.
     window.commit(40)
-    until(lambda: b"window.press.stray" not in b"" and window.courier.link().depth == 40, "facts go")
+    until(lambda: window.courier.link().depth == 40, "facts go")
 
     stranger = msgspec.structs.replace(shown, cert_file=None, key_file=None)
     other = started(ends, tmp_path / "other", broker.port, address=stranger)

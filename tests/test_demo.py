@@ -165,6 +165,18 @@ def test_ctrl_c_during_the_start_ends_what_was_started(tmp_path: Path) -> None:
     assert demo.family() == {}
 
 
+def test_a_terminal_that_is_closed_ends_it(tmp_path: Path) -> None:
+    """Under `make` the hang-up reaches make alone, which waits for the demo: the demo has to see for itself."""
+    ours, theirs = os.openpty()
+    demo = Demo(tmp_path / "state", free_base())
+    demo.begin(theirs)
+    os.close(theirs)
+    until(demo.family, 20, "nothing was started")
+    os.close(ours)
+    assert demo.process.wait(20) == 0
+    assert demo.family() == {}
+
+
 def test_a_port_in_use_is_one_sentence_that_names_it(tmp_path: Path) -> None:
     base = free_base()
     with socket.create_server(("127.0.0.1", base + 2)):

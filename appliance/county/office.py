@@ -15,7 +15,12 @@ from appliance.county.wall import Wall
 from appliance.pages import Stream, draw, site
 from appliance.window.moment import CHINA
 
-HEAD: Final = {"clock": "county/clock.html", "head": "county/head.html", "alarm": "county/alarm.html", "room": "county/room.html"}
+HEAD: Final = {
+    "clock": "county/clock.html",
+    "head": "county/head.html",
+    "alarm": "county/alarm.html",
+    "room": "county/room.html",
+}
 SPARE: Final = 40
 """Places kept free on an open page for windows that come while it is open."""
 REST_S: Final = 0.1

@@ -9,13 +9,13 @@ Nothing here keeps anything: the same message reads the same way for ever. Rules
 
 import re
 from datetime import date
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import msgspec
 
 from appliance import wire
 from appliance.county.inlet import Arrived
-from appliance.window.facts import AnyFact, Fact
+from appliance.window.facts import FACT_TYPES, Fact
 
 Reason = Literal[
     "too_large",
@@ -43,7 +43,6 @@ READ: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "status": msgspec.json.Decoder(wire.Status),
     "health": msgspec.json.Decoder(wire.Health),
 }
-KNOWN: Final[dict[str, type[Fact]]] = {fact.type: fact for fact in get_args(AnyFact)}
 VERSION: Final = 1
 """The newest version of a fact's data that we know, of every type."""
 LONGEST: Final = 200
@@ -93,7 +92,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Misfit(msgspec.Struct, frozen=True):
-    """What cannot be read, and why. `window` is the topic's, if it names one; `ledger` and `seq` are its id, if read."""
+    """What cannot be read, and why. `window` is the topic's, if it names one; `ledger` and `seq` are its id."""
 
     reason: Reason
     topic: str
@@ -103,11 +102,6 @@ class Misfit(msgspec.Struct, frozen=True):
     detail: str = ""
     ledger: str | None = None
     seq: int | None = None
-
-
-class _Envelope(wire.Envelope, frozen=True, kw_only=True):
-    # msgspec reads a Raw only where nothing else may stand.
-    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Named(msgspec.Struct):
@@ -134,7 +128,7 @@ class Reader:
         self._under = f"{wire.ROOT}/{county}/"
         self._routes: dict[bytes, _Route] = {}
         self._days: dict[int, str] = {}
-        self._envelope = msgspec.json.Decoder(_Envelope)
+        self._envelope = msgspec.json.Decoder(wire.Envelope)
 
     def read(self, arrived: Arrived) -> Letter | Sighting | Misfit | None:
         """One message as what it is; None for a collector's own presence, which our subscription brings as well."""
@@ -233,7 +227,7 @@ class Reader:
             return _Route(topic, None, kind)
         if kind != "fact":
             return _Route(topic, window, kind)
-        known = KNOWN.get(name)
+        known = FACT_TYPES.get(name)
         return _Route(
             topic=topic,
             window=window,
@@ -265,7 +259,7 @@ class Reader:
 
 def reread(type_: str, payload: bytes) -> Fact:
     """What a fact of a type that we know says, from its payload in the book."""
-    return msgspec.json.decode(msgspec.json.decode(payload, type=_Envelope).data, type=KNOWN[type_])
+    return msgspec.json.decode(msgspec.json.decode(payload, type=wire.Envelope).data, type=FACT_TYPES[type_])
 
 
 def _number(name: str) -> tuple[str, int] | None:

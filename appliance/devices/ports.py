@@ -54,6 +54,7 @@ _REASONS: dict[int, Reason] = {
     errno.EPIPE: "unplugged",
     errno.ECONNRESET: "unplugged",
     errno.ESHUTDOWN: "unplugged",
+    errno.ENOSPC: "paper_out",  # the kernel's driver of USB printers asks them itself
     errno.EACCES: "no_permission",
     errno.EPERM: "no_permission",
     errno.EBUSY: "in_use",
@@ -211,6 +212,7 @@ class NetworkPort(_Descriptor):
     def open(self) -> None:
         self._socket = socket.create_connection(self._address, self._connect_s)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._fd = self._socket.fileno()
 
     def unsent(self) -> int:

@@ -68,7 +68,10 @@ class EscPosPrinter:
             self._port.open()
             return self._print(job)
         except OSError as trouble:
-            return Outcome("unconfirmed" if self._sent else "failed", reason_of(trouble), str(trouble))
+            reason = reason_of(trouble)
+            if self._sent:
+                return Outcome("unconfirmed", "unplugged" if reason == "absent" else reason, str(trouble))
+            return Outcome("failed", reason, str(trouble))
         finally:
             self._let_go()
 

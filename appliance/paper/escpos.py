@@ -33,7 +33,8 @@ Dots = Callable[[str], bytes]
 def paint(sheet: Sheet, profile: Profile, dots: Dots) -> bytes:
     """The sheet as one job; `dots` draws the characters that the printer lacks."""
     body = b"".join(_code(row, profile) if isinstance(row, Code) else _line(row, profile, dots) for row in sheet.rows)
-    return START + body + b"\n" * profile.tear_lines + (CUT if profile.cutter else b"") + JOB_END
+    # The cutter's command feeds as far as the blade by itself.
+    return START + body + (CUT if profile.cutter else b"\n" * profile.tear_lines) + JOB_END
 
 
 def _line(line: Line, profile: Profile, dots: Dots) -> bytes:

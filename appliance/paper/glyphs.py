@@ -48,6 +48,7 @@ class Font:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.sized = lru_cache(maxsize=8)(self._sized)
 
     def __contains__(self, char: str) -> bool:
         return char in self._characters
@@ -75,7 +76,7 @@ class Font:
             log.warning("font %s cannot be used: %s", self.path, broken)
             return Characters([])
 
-    def sized(self, pixels: int) -> "FreeTypeFont":
+    def _sized(self, pixels: int) -> "FreeTypeFont":
         """The font at a height of `pixels` for a Chinese character."""
         from PIL import ImageFont
 

@@ -22,7 +22,7 @@ SOME = 95
 
 
 def measure(rounds: int) -> Report:
-    """Rate a hundred visits; `rounds` divides them into parts, so that one slow moment does not judge the whole."""
+    """Rate a hundred visits, so many rounds."""
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(scratch())
         port = stack.enter_context(broker(place))
@@ -33,7 +33,7 @@ def measure(rounds: int) -> Report:
         lamps: list[list[float]] = []
         walls: list[list[float]] = []
         for _ in range(rounds):
-            seen = [_rate(panel, finger, wall, number) for number in range(PRESSES // rounds)]
+            seen = [_rate(panel, finger, wall, number) for number in range(PRESSES)]
             lamps.append([lamp for lamp, _ in seen])
             walls.append([shown for _, shown in seen])
         return _report(lamps, walls)
@@ -56,10 +56,9 @@ def _rate(panel: window.Panel, finger: Finger, wall: Wall, number: int) -> tuple
     panel.post("/act/begin")
     panel.post("/act/end")
     _lamp_changes(finger, lit=True)
-    wall.forget()
     before, _ = finger.press(KEYS[number % len(KEYS)])
     lamp = _lamp_changes(finger, lit=False)
-    shown = wall.next_rating(window.WINDOW, 5.0)
+    shown = wall.next_rating(5.0)
     return (lamp - before) / 1e6, (shown - before) / 1e6
 
 
@@ -74,7 +73,9 @@ def _lamp_changes(finger: Finger, *, lit: bool, seconds: float = 2.0) -> float:
 
 
 def _report(lamps: list[list[float]], walls: list[list[float]]) -> Report:
-    report = Report(f"press → lamp, press → the county's wall, {PRESSES} ratings", ("", "p50 ms", "p95 ms", "worst ms"))
+    report = Report(
+        f"press → lamp, press → the county's wall, {PRESSES} ratings a round", ("", "p50 ms", "p95 ms", "worst ms")
+    )
     for name, rounds in (("all lamps answer", lamps), ("the rating stands on the wall", walls)):
         every = [one for each in rounds for one in each]
         cells = (percentile(every, 50), percentile(every, SOME), max(every))

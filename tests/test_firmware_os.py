@@ -1,0 +1,176 @@
+"""What the system is told (users, rights, kernel, journal, watchdog, boot, screens), as its own tools understand it."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import load_county, load_window
+
+ROOT = Path(__file__).parent.parent
+FIRMWARE = ROOT / "firmware_config"
+WINDOW = load_window(FIRMWARE / "window.toml")
+
+
+def lines_of(name: str) -> list[str]:
+    """What a file says, without comments and blank lines."""
+    lines = (FIRMWARE / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """An empty machine with the users that systemd-sysusers makes of our files."""
+    (tmp_path / "etc").mkdir()
+    for part in ("os", "county"):
+        words = ["systemd-sysusers", f"--root={tmp_path}", str(FIRMWARE / part / "sysusers.conf")]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    # mosquitto's package comes with its own.
+    with (tmp_path / "etc/group").open("a") as groups:
+        groups.write("mosquitto:x:900:\n")
+    return tmp_path
+
+
+def table_of(file: Path) -> dict[str, list[str]]:
+    return {line.split(":")[0]: line.split(":") for line in file.read_text(encoding="utf-8").splitlines()}
+
+
+def test_the_users_cannot_log_in_and_belong_where_their_devices_do(machine: Path) -> None:
+    users, groups = table_of(machine / "etc/passwd"), table_of(machine / "etc/group")
+    for user in ("appliance", "appliance-kiosk", "appliance-county"):
+        assert users[user][6] == "/usr/sbin/nologin"
+    for group in ("gpio", "dialout", "lp", "video"):
+        assert "appliance" in groups[group][3].split(",")
+    # The screens' user sees no key and no ledger.
+    assert not [name for name, row in groups.items() if "appliance-kiosk" in row[3] and name in ("gpio", "appliance")]
+
+
+@pytest.mark.parametrize("part", ["os", "county"])
+def test_secrets_are_read_by_their_own_program_alone(machine: Path, part: str) -> None:
+    own = {"os": ["window.toml", "broker.password", "tls/window.key"]}
+    own["county"] = ["county.toml", "county.password", "tls/county.key"]
+    group = {"os": "appliance", "county": "appliance-county"}[part]
+    (machine / "etc/appliance/tls").mkdir(parents=True)
+    for name in [*own["os"], *own["county"]]:
+        (machine / "etc/appliance" / name).write_text("secret")
+        (machine / "etc/appliance" / name).chmod(0o666)
+    if os.getuid() != 0:
+        belong_to_me(machine)
+    words = ["systemd-tmpfiles", f"--root={machine}", "--create", str(FIRMWARE / part / "tmpfiles.conf")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    number = int(table_of(machine / "etc/group")[group][2])
+    for name in own[part]:
+        found = (machine / "etc/appliance" / name).stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, number), name
+
+
+def belong_to_me(machine: Path) -> None:
+    """Only root may give files away: for anybody else our users have their own number."""
+    for name in ("passwd", "group"):
+        file = machine / "etc" / name
+        file.write_text(re.sub(r":x:\d+:(\d+:)?", f":x:{os.getuid()}:" + r"\1", file.read_text()))
+        file.write_text(re.sub(r":\d+:(?=[^:]*:/)", f":{os.getgid()}:", file.read_text()))
+    group = machine / "etc/group"
+    group.write_text(re.sub(r":x:\d+:", f":x:{os.getgid()}:", group.read_text()))
+
+
+def test_the_files_that_tmpfiles_guards_are_those_of_the_settings() -> None:
+    for sample, part in (("window.toml", "os"), ("county.toml", "county")):
+        text = (FIRMWARE / sample).read_text(encoding="utf-8")
+        named = re.findall(r'^#?(?:password_file|key_file) = "([^"]+)"', text, flags=re.MULTILINE)
+        guarded = {line.split()[1] for line in lines_of(f"{part}/tmpfiles.conf")}
+        assert len(named) == 2
+        assert {*named, f"/etc/appliance/{sample}"} <= guarded
+
+
+def test_every_kernel_setting_exists() -> None:
+    settings = dict(line.split(" = ") for line in lines_of("os/sysctl.conf"))
+    assert settings["kernel.panic"] == "10"
+    for name, value in settings.items():
+        assert Path("/proc/sys", *name.split(".")).is_file(), name
+        assert value.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("file", "section", "program"),
+    [
+        ("os/journald.conf", "Journal", "/usr/lib/systemd/systemd-journald"),
+        ("os/watchdog.conf", "Manager", "/usr/lib/systemd/systemd"),
+    ],
+)
+def test_systemd_knows_every_key(file: str, section: str, program: str) -> None:
+    """systemd passes over a key that it does not know; its programs hold the names that they know."""
+    head, *settings = lines_of(file)
+    assert head == f"[{section}]"
+    binary = Path(program).read_bytes()
+    for line in settings:
+        assert line.split("=")[0].encode() + b"\0" in binary, line
+
+
+def test_the_watchdog_is_within_what_the_chip_can_count() -> None:
+    (seconds,) = (line.split("=")[1] for line in lines_of("os/watchdog.conf") if line.startswith("RuntimeWatchdogSec"))
+    assert 5 <= int(seconds) <= 15
+
+
+def test_the_firmware_sets_the_pins_of_the_shipped_settings() -> None:
+    said = dict(line.split("=", 2)[1:] for line in lines_of("boot/appliance.txt") if line.startswith("gpio="))
+    by_mode = {mode: {int(pin) for pin in pins.split(",")} for pins, mode in said.items()}
+    assert by_mode == {"ip,pu": {*WINDOW.pad.keys, WINDOW.away.pin}, "op,dl": set(WINDOW.pad.lamps)}
+
+
+def test_the_screens_show_the_pages_of_the_shipped_settings() -> None:
+    text = (FIRMWARE / "os/kiosk.conf").read_text(encoding="utf-8")
+    assert f"\nset $pages http://{WINDOW.panel.listen}:{WINDOW.panel.port}\n" in text
+    shown = re.findall(r"^exec /opt/appliance/kiosk (\w+) (\S+)$", text, flags=re.MULTILINE)
+    assert shown == [("resident", "$pages/display"), ("clerk", "$pages/")]
+    # Seen with Chromium 156 and sway 1.7 on two screens: an address becomes this name.
+    names = {"resident": "chrome-127.0.0.1__display-Default", "clerk": "chrome-127.0.0.1__-Default"}
+    rules = re.findall(r'^assign \[app_id="(.+)"\] workspace (\w+)$', text, flags=re.MULTILINE)
+    assert len(rules) == 2
+    for rule, place in rules:
+        assert [name for name, app in names.items() if re.search(rule, app)] == [place]
+
+
+def test_the_kiosk_waits_for_the_window_and_starts_the_browser_again(tmp_path: Path) -> None:
+    """The script itself, with a browser that notes how it was started, and ends."""
+    tried = tmp_path / "tried"
+    browser = tmp_path / "chromium"
+    browser.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$*" >>{tried}\n[ "$(wc -l <{tried})" -lt 2 ] || kill $PPID\nexit 1\n'
+    )
+    browser.chmod(0o755)
+    answers = tmp_path / "answers"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$4" >>{answers}\n[ "$(wc -l <{answers})" -ge 2 ]\n')
+    python.chmod(0o755)
+    script = tmp_path / "kiosk"
+    text = (FIRMWARE / "os/kiosk").read_text(encoding="utf-8")
+    assert text.count("/opt/appliance/venv/bin/python") == 1
+    script.write_text(text.replace("/opt/appliance/venv/bin/python", str(python)), encoding="utf-8")
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATE_DIRECTORY": str(tmp_path / "state")}
+    sh = shutil.which("sh")
+    assert sh
+    words = [sh, str(script), "resident", "http://127.0.0.1:8080/display"]
+    done = subprocess.run(words, env=env, timeout=30, capture_output=True, text=True, check=False)
+    assert "starting it again" in done.stderr
+    # The first question found nobody; after that it asked once for each start.
+    assert answers.read_text().split() == ["http://127.0.0.1:8080/healthz"] * 3
+    for start in tried.read_text().splitlines():
+        assert "--app=http://127.0.0.1:8080/display" in start
+        assert f"--user-data-dir={tmp_path}/state/resident" in start
+
+
+def test_the_samples_and_the_units_agree_on_places() -> None:
+    window = (ROOT / "systemd/appliance.service").read_text(encoding="utf-8")
+    state = re.findall(r"^StateDirectory=(\S+)$", window, flags=re.MULTILINE)
+    assert WINDOW.ledger.path.parent == Path("/var/lib", *state)
+    county = (ROOT / "systemd/appliance-county.service").read_text(encoding="utf-8")
+    state = re.findall(r"^StateDirectory=(\S+)$", county, flags=re.MULTILINE)
+    url = load_county(FIRMWARE / "county.toml").book.url
+    assert Path(url.removeprefix("sqlite:///")).parent == Path("/var/lib", *state)
