@@ -11,8 +11,10 @@ help:
 	@echo 'make demo     一条命令：装好所需，在本机启动县级监测和两个窗口（Ctrl-C 结束）'
 	@echo 'make test     run every test, installing first what they need'
 	@echo 'make bench    measure against the goals, beside mqtt-io'
+	@echo 'make picture  make the picture in README.md anew'
 	@echo 'make check    ruff check, ruff format --check, mypy --strict'
 	@echo 'make lock     renew requirements/*.txt from pyproject.toml (UPGRADE=1 for newer versions)'
+	@echo 'sudo make install, sudo make install-county     put it on this Pi, or on the county'"'"'s machine'
 
 # exec: Ctrl-C and a stop reach the demo itself, with no shell between that could end before it.
 demo:
@@ -32,7 +34,7 @@ bench:
 picture:
 	@.ci/venv test
 	@.ci/packages
-	@exec $(PYTHON) -m tests.pictures
+	@exec $(PYTHON) -m tests.pictures $(ARGS)
 
 check:
 	@.ci/venv test

@@ -48,7 +48,8 @@ def cut_off(page: Page) -> list[str]:
     """Elements whose text does not fit into them, and elements that stick out of the window to the side."""
     found: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("body *")].filter((node) => {
-            if (node.closest("[hidden]") || !node.clientWidth || ["SELECT", "INPUT", "OPTION"].includes(node.tagName)) return false;
+            if (node.closest("[hidden]") || !node.clientWidth) return false;
+            if (["SELECT", "INPUT", "OPTION"].includes(node.tagName)) return false;
             const style = getComputedStyle(node), box = node.getBoundingClientRect();
             const wide = style.overflowX !== "visible" && node.scrollWidth > node.clientWidth + 1;
             const high = style.overflowY === "hidden" && node.scrollHeight > node.clientHeight + 1;
@@ -89,7 +90,8 @@ def faint(page: Page) -> list[tuple[str, float]]:
             && [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim())
         ).map((node) => {
             let ground = node;
-            while (ground && /rgba\\(0, 0, 0, 0\\)/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
+            const clear = (one) => /rgba\\(0, 0, 0, 0\\)/.test(getComputedStyle(one).backgroundColor);
+            while (ground && clear(ground)) ground = ground.parentElement;
             const back = ground ? getComputedStyle(ground).backgroundColor : "rgb(255, 255, 255)";
             return [node.textContent.trim().slice(0, 30), getComputedStyle(node).color, back];
         })"""

@@ -147,3 +147,11 @@ def test_the_self_test_shows_rare_names_signs_and_a_ruler_to_the_edge(cells: int
     full = [row for row in sheet.rows if isinstance(row, Line) and row.cells == cells]
     assert len(full) >= 4
     assert ("1234567890" * 5)[:cells] in paper.splitlines()
+
+
+def test_a_long_number_stands_tall_in_one_line_rather_than_large_in_two() -> None:
+    fields = msgspec.structs.replace(FIELDS, number="0107-1-20261122-6D001")
+    rows = [row for row in lay_out(receipt(fields), 32, lambda _: True).rows if isinstance(row, Line)]
+    (number,) = [row for row in rows if "0107-1-2026" in "".join(mark.char for mark in row.marks)]
+    assert "".join(mark.char for mark in number.marks) == "0107-1-20261122-6D001"
+    assert number.size == "tall"

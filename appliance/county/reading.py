@@ -149,7 +149,9 @@ class Reader:
         payload = arrived.payload
         try:
             said = self._envelope.decode(payload)
-        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            if not payload.isascii():
+                payload.decode()  # msgspec does not look at the text within `data`
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self._unread(route, arrived, error)
         named = _number(said.id)
         if named is None or said.sequence != str(named[1]):
@@ -172,7 +174,7 @@ class Reader:
         if known and route.data is not None:
             try:
                 fact = route.data.decode(said.data)
-            except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            except msgspec.DecodeError as error:
                 return self._misfit(route, arrived, "data", str(error), ledger, seq)
         days = int((second + CHINA_S) // DAY)
         return Letter(

@@ -72,6 +72,16 @@ def _open(
     return context.wrap_socket(line, server_hostname=host)
 
 
+def hurry(line: object) -> None:
+    """Confirm to the other machine what comes next without delay.
+
+    A broker that does not set TCP_NODELAY holds its second small packet until the first is confirmed, and the kernel
+    confirms after 40 ms: 700 facts a second were seen instead of 3,000. The kernel forgets this wish again and again.
+    """
+    if isinstance(line, socket.socket) and line.family != socket.AF_UNIX:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class Dialling:
     """One attempt to get a connected socket from `dial`; `done` is called from its thread when there is an outcome."""
 

@@ -27,7 +27,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from appliance.courier.dial import Address, Dialling, reach, trust
+from appliance.courier.dial import Address, Dialling, hurry, reach, trust
 from appliance.courier.flight import backoff
 
 log = logging.getLogger("appliance.courier")
@@ -160,6 +160,7 @@ class Line:
         self._rung = False
 
     def _move(self, client: _Client) -> None:
+        hurry(client.socket())
         client.loop_read()
         while self._buffered() and client.socket():
             client.loop_read()

@@ -11,9 +11,6 @@ from appliance.devices.status import QUESTIONS, fits, is_echo, job_end, judge, q
 
 log = logging.getLogger(__name__)
 
-_OWED_S = 3.0
-"""So long after an unanswered question its answer may still come, and must not be taken for the next one's."""
-
 _TICK_S = 0.05
 
 
@@ -51,7 +48,7 @@ class EscPosPrinter:
         self._slack_s = slack_s
         self._clock = clock
         self._sent = 0
-        self._owed: float | None = None
+        self._owed = False
 
     def condition(self) -> Condition:
         try:
@@ -114,7 +111,7 @@ class EscPosPrinter:
 
     def _ask_all(self) -> Condition:
         """Ask each question; the first that is not answered is the last."""
-        if self._owed is not None and self._clock() - self._owed < _OWED_S:
+        if self._owed:
             self._hear_out()
         answers: dict[int, int] = {}
         for number in QUESTIONS:
@@ -125,10 +122,11 @@ class EscPosPrinter:
         return judge(answers)
 
     def _hear_out(self) -> None:
+        """Let a late answer pass: the kernel or the printer may hold it for as long as nobody reads."""
         until = self._clock() + self._answer_s
         while (left := until - self._clock()) > 0:
             self._port.read(left)
-        self._owed = None
+        self._owed = False
 
     def _ask(self, number: int) -> int | Condition:
         """The answer to one question, or what not answering it means."""
@@ -146,6 +144,6 @@ class EscPosPrinter:
             if fits(number, answer[0]):
                 return answer[0]
             strange.add(answer[0])
-        self._owed = self._clock()
+        self._owed = True
         heard = " ".join(f"{byte:02x}" for byte in sorted(strange))
         return Condition("unknown", "strange_answer" if strange else "no_answer", heard)

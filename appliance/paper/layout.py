@@ -66,10 +66,16 @@ def _size(size: Size, marks: _Marks) -> Size:
     return "normal" if any(one.drawn for one in marks) else size
 
 
+def _fitting(size: Size, marks: _Marks, cells: int) -> Size:
+    """A number too long to stand large in one line stands tall: broken in two, it is read as two numbers."""
+    number = all(one.cells == 1 for one in marks) and not any(one.char == " " for one in marks)
+    return "tall" if size == "large" and number and cells // WIDE[size] < width(marks) <= cells else size
+
+
 def _paragraphs(block: Text, cells: int, drawable: Drawable) -> Iterable[Line]:
     for paragraph in normalise(block.text).split("\n"):
         marks = _marks(paragraph, drawable)
-        size = _size(block.size, marks)
+        size = _fitting(_size(block.size, marks), marks, cells)
         bold = block.bold or size != block.size
         for line in wrap(marks, cells // WIDE[size]):
             yield Line(line, _indent(line, size, cells, block.align), size, bold)

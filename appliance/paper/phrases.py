@@ -32,6 +32,7 @@ KIND_ENTERED = "承诺件"
 
 NOT_ACCEPTANCE = "本回执仅证明已收到上述材料，不是受理凭证。"
 KEEP = "请核对材料和页数，取件时请带上本回执。"
+KEEP_AT_ONCE = "请核对材料和页数，妥善保管本回执。"
 SEAL = "收件单位（盖章处）"
 APPLICANT_SIGNS = "申请人签字：{line}"
 CLERK_SIGNS = "经办人签字：{line}"

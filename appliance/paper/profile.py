@@ -13,7 +13,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The capabilities that matter for a Chinese receipt; the defaults are what every printer of its width can do.
 
     `native_qr` False sends QR codes as pictures: some 58 mm printers print the native command's payload as text.
-    `tear_lines` are fed so that the paper can be torn off where there is no cutter. `enlarge` "fs" also sends `FS !` for makes whose `GS !` leaves Chinese characters small.
+    `enlarge` "fs" also sends `FS !` for makes whose `GS !` leaves Chinese characters small. `tear_lines` are fed where
+    there is no cutter, so that the paper can be torn off below its last line.
     """
 
     name: str

@@ -172,7 +172,7 @@ def _foot(fields: ReceiptFields) -> tuple[Block, ...]:
     line = "_" * 16
     return (
         Text(phrases.NOT_ACCEPTANCE, bold=True),
-        Text(phrases.KEEP),
+        Text(phrases.KEEP_AT_ONCE if fields.pick_up_is == "at_once" else phrases.KEEP),
         QR(fields.number),
         Text(phrases.CLERK_SIGNS.format(line=line)),
         Feed(),
