@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# Chinese on any terminal, also where the locale is an old one.
+export PYTHONUTF8 := 1
 # For `make demo OPTIONS="--port-base 9000"` and `make test ARGS="tests/test_demo.py -k port"`.
 OPTIONS ?=
 ARGS ?=

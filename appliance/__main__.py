@@ -53,6 +53,7 @@ def _add(
 
 def _run(given: argparse.Namespace) -> int:
     from appliance.ledger_file import LedgerUnusable
+    from appliance.paper.profile import UnknownProfile
     from appliance.run import Window
     from appliance.settings import SettingsWrong, load_window
 
@@ -60,6 +61,9 @@ def _run(given: argparse.Namespace) -> int:
         window = Window(load_window(given.settings))
     except SettingsWrong as wrong:
         return _say(wrong, WRONG_SETTINGS)
+    except UnknownProfile as unknown:
+        makes = "、".join(unknown.known)
+        return _say(f"{given.settings} 的 [printer] make：没有“{unknown.name}”这个型号，可以写 {makes}。", WRONG_SETTINGS)
     except LedgerUnusable as unusable:
         return _say(unusable, CANNOT_START)
     return _serve(window.run)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from appliance.courier import Address
 from appliance.devices.cable import Cable
 from appliance.devices.condition import Condition, Outcome
@@ -78,17 +80,16 @@ def cable_of(settings: WindowSettings) -> Cable | None:
 
 
 def profile_of(settings: WindowSettings) -> "Profile":
-    """What the printer can do."""
-    from appliance.paper.profile import Profile
+    """What the printer can do, by its make where that is named; raises UnknownProfile."""
+    from appliance.paper.profile import Profile, profile
 
     printer = settings.printer
-    return Profile(
-        name=printer.kind,
-        cells=printer.columns,
-        cutter=printer.cutter,
-        native_qr=printer.native_qr,
-        enlarge=printer.double_size,
+    known = (
+        profile(printer.make)
+        if printer.make
+        else Profile(name=printer.kind, cells=printer.columns, cutter=printer.cutter, native_qr=printer.native_qr)
     )
+    return msgspec.structs.replace(known, enlarge=printer.double_size, tear_lines=printer.tear_lines)
 
 
 def glyphs_of(settings: WindowSettings) -> "Glyphs":
@@ -113,7 +114,7 @@ def _port_of(settings: WindowSettings) -> "Port | None":
 
     printer = settings.printer
     if printer.kind == "serial":
-        return SerialPort(str(printer.path), printer.baud)
+        return SerialPort(str(printer.path), printer.baud, printer.flow)
     if printer.kind == "lp":
         return LinePrinterPort(str(printer.path))
     if printer.kind == "network" and printer.host is not None:

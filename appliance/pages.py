@@ -352,7 +352,8 @@ def serve(app: Flask, host: str, port: int, *, workers: int = 4, stream: Stream 
 
     Every viewer of the stream costs a thread for as long as the page is open, so there are `workers` besides.
     """
-    # It counts a thread that is just being woken as busy, and would fill the journal with queues of one.
+    # They would fill the journal: with every page that is left, and with queues of one while a thread is being woken.
+    logging.getLogger("waitress").setLevel(logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
     try:

@@ -47,6 +47,7 @@ class Window:
     def __init__(self, settings: WindowSettings) -> None:
         self.settings = settings
         self.loops = Loops()
+        self._profile = profile_of(settings)
         self._closing = ExitStack()
         self._clock = Clock()
         ledger = Ledger.open(settings.ledger.path, settings.window.id)
@@ -168,7 +169,7 @@ class Window:
         self._tray_end: BenchPrinter | None = bench_printer_of(self.settings)
         self._press = Press(
             printer_of(self.settings, self._tray_end),
-            profile_of(self.settings),
+            self._profile,
             self._glyphs,
             PaperTray(self.counter, self._write),
             reports(self.counter),
@@ -205,7 +206,7 @@ class Window:
                 complaints=place.complaints_telephone,
             ),
             link=self.courier.link,
-            preview=preview(self._write, self.settings.printer.columns, self._glyphs),
+            preview=preview(self._write, self._profile.cells, self._glyphs),
             health=lambda: health_page(self.counter, self.courier.link(), self.loops.late()),
             hardware=self._hardware(),
             viewers=panel.viewers,

@@ -3,10 +3,9 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -160,29 +159,40 @@ class Running:
         self.book.close()
 
 
-@contextmanager
-def postgresql(place: Path) -> Iterator[str]:
-    """A PostgreSQL of our own on a Unix socket, and its URL; it cannot run as root, so there it runs as `postgres`."""
-    tools = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    place.mkdir(parents=True)
-    as_other: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(place, "postgres")
-        as_other = ["runuser", "-u", "postgres", "--"]
-    data = place / "data"
-    run = [*as_other, str(tools / "initdb"), "-D", str(data), "-U", "county", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run(run, check=True, capture_output=True, cwd=place)
-    command = [*as_other, str(tools / "postgres"), "-D", str(data), "-k", str(place), "-c", "listen_addresses="]
-    with (place / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=place)
-    url = f"postgresql+psycopg://county@/postgres?host={place}"
-    try:
-        ask = [str(tools / "pg_isready"), "-h", str(place), "-q"]
-        until(lambda: subprocess.run(ask, check=False).returncode == 0, "PostgreSQL answers", 30)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
+class Postgresql:
+    """A PostgreSQL of our own on a Unix socket at `url`; it will not run as root, so there it runs as `postgres`."""
+
+    def __init__(self) -> None:
+        # Not under pytest's own directory, which another user cannot enter.
+        self._place = Path(tempfile.mkdtemp(prefix="county-pg-"))
+        self._tools = max(Path("/usr/lib/postgresql").glob("*/bin"))
+        self._as: list[str] = []
+        if os.geteuid() == 0:
+            shutil.chown(self._place, "postgres")
+            self._as = ["runuser", "-u", "postgres", "--"]
+        self.url = f"postgresql+psycopg://county@/postgres?host={self._place}"
+        options = ["-U", "county", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        self._run("initdb", "-D", str(self._place / "data"), *options)
+        self.start()
+
+    def _run(self, tool: str, *more: str) -> None:
+        command = [*self._as, str(self._tools / tool), *more]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._place)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = f"-k {self._place} -c listen_addresses="
+        log = str(self._place / "log")
+        self._run("pg_ctl", "-D", str(self._place / "data"), "-l", log, "-o", options, "-w", "start")
+
+    def stop(self, how: str = "fast") -> None:
+        """Stop it: `immediate` is a power cut."""
+        self._run("pg_ctl", "-D", str(self._place / "data"), "-m", how, "-w", "stop")
+
+    def remove(self) -> None:
+        """Stop it and leave nothing of it."""
+        self.stop("immediate")
+        shutil.rmtree(self._place)
 
 
 def seconds_after(seconds: float) -> datetime:

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
 from appliance.clock import Clock
 from appliance.counter import Counter
+from appliance.ledger import NotKept
 from appliance.pages import Server, serve
 from appliance.panel.bench import Bench
 from appliance.panel.panel import Panel
@@ -135,6 +137,12 @@ class PanelGround:
     def time_passes(self) -> None:
         """What the hourglass says when a prompt has run out."""
         self.happens(TimePasses)
+
+    def fill_card(self) -> None:
+        """SQLite itself refuses to write from now on, as on a card that is full, and one press has found out."""
+        self.counter.ledger._writer.execute("PRAGMA query_only = ON")
+        with suppress(NotKept):
+            self.press(5)
 
 
 def real_clock() -> Clock:

@@ -1,7 +1,6 @@
-"""The book keeps every fact once, in any order, and notices what is altered, missing, misdated or of a newer version."""
+"""The book keeps every fact once, in any order, and notices what is altered, misdated or of a newer version."""
 
 import random
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -25,18 +24,16 @@ from appliance.window.facts import (
     RatingGiven,
     VisitEnded,
 )
-from tests.ground_county import COUNTY, NINE, WINDOW, Pen, arrived, postgresql, seconds_after
+from tests.ground_county import COUNTY, NINE, WINDOW, Pen, Postgresql, arrived, seconds_after
 
 Open = Callable[[], Book]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    # Not under pytest's own directory, which the user that PostgreSQL runs as cannot enter.
-    with tempfile.TemporaryDirectory(prefix="county-pg-") as place:
-        Path(place).chmod(0o755)
-        with postgresql(Path(place) / "pg") as url:
-            yield url
+    running = Postgresql()
+    yield running.url
+    running.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -300,7 +297,7 @@ def test_a_misfit_is_kept_once_with_how_often_it_came(book: Book) -> None:
         book.keep(Batch(misfits=[odd, odd]), now())
     with book.engine.connect() as tx:
         (row,) = tx.execute(select(quarantine)).all()
-    assert (row.count, row.size, len(row.payload)) == (6, 10_000, CELL)
+    assert (row._mapping["count"], row.size, len(row.payload)) == (6, 10_000, CELL)
     assert book.past().misfits == {WINDOW: 6}
 
 

@@ -1,14 +1,27 @@
 """The collector keeps what windows say once, tells them only after the commit, and goes on whatever arrives."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from appliance.county.book import Book
+from appliance import wire
+from appliance.county.book import BATCH, Book
+from appliance.county.collector import Pace, backoff
+from appliance.county.inlet import CHUNK
+from appliance.county.tables import facts, quarantine
 from appliance.window.facts import RatingGiven
-from tests.ground_county import Pen, Running, Talker
+from tests.ground_county import COUNTY, WINDOW, Pen, Postgresql, Running, Talker
 from tests.ground_courier.brokers import Broker, Iotcore, Mosquitto
+from tests.ground_courier.county import County
+from tests.ground_courier.waiting import stays, until
+from tests.ground_courier.window import Window
+
+Collect = Callable[..., Running]
 
 
 @pytest.fixture(params=[Mosquitto, Iotcore])
@@ -19,19 +32,248 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def collector(tmp_path: Path, broker: Broker) -> Iterator[Running]:
-    running = Running(Book(f"sqlite:///{tmp_path}/book.db"), broker.port).connected()
+def mosquitto(tmp_path: Path) -> Iterator[Broker]:
+    running = Mosquitto(tmp_path).start()
     yield running
-    running.stop()
+    running.kill()
 
 
-def test_facts_are_kept_once_and_acknowledged(broker: Broker, collector: Running) -> None:
-    pen, window = Pen(), Talker(broker.port)
-    for n in range(50):
+@pytest.fixture
+def collect(tmp_path: Path) -> Iterator[Collect]:
+    """Starts a collector on a broker, on the test's own book unless another is named."""
+    started: list[Running] = []
+
+    def start(broker: Broker, *, url: str = "", name: str = "") -> Running:
+        started.append(Running(Book(url or f"sqlite:///{tmp_path}/book.db"), broker.port, name=name).connected())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def talkers() -> Iterator[Callable[..., Talker]]:
+    made: list[Talker] = []
+
+    def talk(broker: Broker, window: str = WINDOW) -> Talker:
+        made.append(Talker(broker.port, window))
+        return made[-1]
+
+    yield talk
+    for one in made:
+        one.leave()
+
+
+def ratings(count: int, pen: Pen | None = None) -> Pen:
+    pen = pen or Pen()
+    for n in range(count):
         pen.write(RatingGiven(visit=f"20261122-{n:04d}", grade=4))
+    return pen
+
+
+def kept(book: Book) -> list[bytes]:
+    with book.engine.connect() as tx:
+        return list(tx.execute(select(facts.c.payload).order_by(facts.c.ledger, facts.c.seq)).scalars())
+
+
+def shut_in(book: Book) -> dict[tuple[str, str], int]:
+    with book.engine.connect() as tx:
+        found = Counter[tuple[str, str]]()
+        for window, reason, n in tx.execute(select(quarantine.c.window, quarantine.c.reason, quarantine.c["count"])):
+            found[window, reason] += n
+        return dict(found)
+
+
+def written(window: Window) -> list[bytes]:
+    """Every payload that stands in a real window's ledger."""
+    with closing(sqlite3.connect(window.ledger.path)) as base:
+        return [payload for (payload,) in base.execute("SELECT payload FROM facts ORDER BY seq")]
+
+
+# ---- the plain way ----------------------------------------------------------------------
+
+
+def test_facts_are_kept_once_and_acknowledged(broker: Broker, collect: Collect, talkers: Callable[..., Talker]) -> None:
+    collector, pen, window = collect(broker), ratings(700), talkers(broker)
     window.send(pen)
-    window.until_acked(*range(1, 51))
-    window.send(pen, 7, 8)
-    window.until_acked(7, 8)
-    assert collector.book.past().facts == 50
+    window.until_acked(*range(1, 701))
+    assert kept(collector.book) == [payload for _, payload in pen.written]
+
+
+def test_a_sequence_from_the_past_is_ignored_counted_and_acknowledged_again(
+    broker: Broker, collect: Collect, talkers: Callable[..., Talker]
+) -> None:
+    collector, pen, window = collect(broker), ratings(9), talkers(broker)
+    window.send(pen)
+    window.until_acked(*range(1, 10))
+    window.send(pen, 3)
+    until(lambda: window.acked().count(3) == 2, "3 is acknowledged again")
+    assert collector.wall.standing().again == 1
+    assert len(kept(collector.book)) == 9
+
+
+def test_a_window_hears_only_of_its_own_ledger(
+    broker: Broker, collect: Collect, talkers: Callable[..., Talker]
+) -> None:
+    collect(broker)
+    other = "430602-0108-2"
+    one, two = talkers(broker), talkers(broker, other)
+    one.send(ratings(3))
+    two.send(ratings(5, Pen(other, ledger="0000000a")))
+    one.until_acked(1, 2, 3)
+    two.until_acked(*range(1, 6), ledger="0000000a")
+    assert {ack.ledger for ack in one.acks} == {"3f9c1a7e"}
+    assert {ack.ledger for ack in two.acks} == {"0000000a"}
+
+
+def test_what_was_said_while_the_collector_was_away_is_there_when_it_comes_back(
+    broker: Broker, collect: Collect, tmp_path: Path, talkers: Callable[..., Talker]
+) -> None:
+    away = Running(Book(f"sqlite:///{tmp_path}/book.db"), broker.port).connected()
+    away.stop()
+    window, pen = talkers(broker), ratings(300)
+    window.send(pen)
+    collector = collect(broker)
+    window.until_acked(*range(1, 301))
+    assert len(kept(collector.book)) == 300
+
+
+def test_the_county_says_that_it_is_there_and_its_will_that_it_is_not(mosquitto: Broker, tmp_path: Path) -> None:
+    ear, topic = County(mosquitto.port), wire.county_topic(COUNTY, "county", "presence")
+    collector = Running(Book(f"sqlite:///{tmp_path}/book.db"), mosquitto.port).connected()
+    until(lambda: topic in ear.retained, "the county is there")
+    assert ear.retained[topic] == b'{"online":true,"session":1}'
+    collector.stop()
+    until(lambda: ear.retained[topic] == b'{"online":false,"session":1}', "the county goes")
+    again = Running(Book(f"sqlite:///{tmp_path}/book.db"), mosquitto.port).connected()
+    until(lambda: ear.retained[topic] == b'{"online":true,"session":2}', "the county is back")
+    again.stop()
+
+
+def test_two_collectors_are_a_live_spare_of_each_other(mosquitto: Broker, collect: Collect) -> None:
+    one, other = collect(mosquitto), collect(mosquitto, name="spare")
+    window, pen = Talker(mosquitto.port), ratings(200)
+    window.send(pen)
+    until(lambda: one.wall.standing().facts + other.wall.standing().facts == 200, "each fact is new to one of them")
+    window.until_acked(*range(1, 201))
+    assert len(kept(one.book)) == 200
+    until(lambda: one.wall.rows(0)[0].seen.breaks == 0 and len(one.wall.rows(0)) == 1, "the chain holds for both")
     window.leave()
+
+
+# ---- bad input ----------------------------------------------------------------------
+
+
+def test_whatever_arrives_the_collector_goes_on(
+    broker: Broker, collect: Collect, talkers: Callable[..., Talker]
+) -> None:
+    collector, window = collect(broker), talkers(broker)
+    pen, other = ratings(6), ratings(6, Pen("430602-0199-9", ledger="deadbeef"))
+    topic = wire.window_topic(WINDOW, "fact", "rating.given")
+    window.send(pen, 1, 2)
+    window.say(topic, b"not JSON")
+    window.say(topic, b"\x00\xff" * 500_000)
+    window.say(topic, b'{"padding":"' + b"x" * 999_000 + b'"}')
+    window.say(topic, other.written[0][1])  # the source is another window
+    window.say(topic, pen.written[2][1].replace(b'"time"', b'"thyme"'))  # a field is missing
+    sung = wire.window_topic(WINDOW, "fact", "rating.sung")
+    window.say(sung, pen.written[3][1].replace(b"rating.given", b"rating.sung"))  # a type of the future
+    window.say(topic, pen.written[0][1])  # a sequence from the past
+    window.say(topic, pen.written[1][1].replace(b'"grade":4', b'"grade":5'))  # the same id with other content
+    window.say(wire.window_topic(WINDOW, "presence"), b"perhaps", retain=True)
+    window.say(wire.window_topic(WINDOW, "status"), b'{"state":7}', retain=True)
+    window.say(f"windows/v1/{COUNTY}/kitchen/fact/rating.given", b"?")
+    window.send(pen, 5, 6)
+    window.until_acked(1, 2, 3, 4, 5, 6)
+    until(lambda: sum(shut_in(collector.book).values()) == 9, "all that is odd is shut in")
+    assert shut_in(collector.book) == {
+        (WINDOW, "not_json"): 2,
+        (WINDOW, "too_large"): 2,
+        (WINDOW, "wrong_window"): 1,
+        (WINDOW, "field"): 2,
+        (WINDOW, "conflict"): 1,
+        ("", "window_name"): 1,
+    }
+    assert window.acked("deadbeef") == [1], "its id could be read"
+    until(lambda: collector.wall.standing().again == 1, "the sequence from the past is counted")
+    (row,) = collector.wall.rows(0)
+    assert (row.seen.misfits, row.seen.unknown, collector.wall.nobody()) == (8, 1, 1)
+    assert len(kept(collector.book)) == 5
+
+
+def test_a_fact_that_the_book_cannot_hold_stops_no_other(
+    mosquitto: Broker, collect: Collect, talkers: Callable[..., Talker]
+) -> None:
+    collector, window = collect(mosquitto), talkers(mosquitto)
+    with collector.book.engine.begin() as tx:
+        tx.exec_driver_sql(
+            "CREATE TRIGGER no BEFORE INSERT ON facts WHEN NEW.seq = 4 BEGIN SELECT RAISE(ABORT, 'never 4'); END"
+        )
+    window.send(ratings(8))
+    window.until_acked(*range(1, 9))
+    assert len(kept(collector.book)) == 7
+    assert shut_in(collector.book) == {(WINDOW, "unkeepable"): 1}
+
+
+# ---- what fails ----------------------------------------------------------------------
+
+
+def test_nothing_is_acknowledged_while_the_book_takes_nothing(
+    mosquitto: Broker, collect: Collect, talkers: Callable[..., Talker]
+) -> None:
+    collector, window, pen = collect(mosquitto), talkers(mosquitto), ratings(5000)
+    with Book(str(collector.book.engine.url)).engine.connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        window.send(pen)
+        until(lambda: collector.wall.standing().trouble == "book", "the wall says that the book takes nothing")
+        until(lambda: collector.collector.waiting >= BATCH, "a batch and more waits")
+        bound = 2 * BATCH + CHUNK // 300
+        stays(lambda: not window.acks and collector.collector.waiting <= bound, "nothing more is read", 0.5)
+        other.rollback()
+    window.until_acked(*range(1, 5001), within=30)
+    until(lambda: collector.wall.standing().trouble is None, "the wall says that it is over")
+    assert kept(collector.book) == [payload for _, payload in pen.written]
+
+
+def test_a_broker_that_is_killed_loses_nothing(broker: Broker, collect: Collect, tmp_path: Path) -> None:
+    collector = collect(broker)
+    window = Window(tmp_path, broker.port).start()
+    for _ in range(3):
+        window.commit(40)
+        broker.kill()
+        until(lambda: not collector.wall.standing().connected, "the wall says that it is not connected")
+        window.commit(40)
+        broker.start()
+        until(lambda: collector.wall.standing().connected, "and that it is again")
+    until(lambda: window.ledger.backlog()[0] == 0, "the window is rid of all its facts", 30)
+    window.stop()
+    assert kept(collector.book) == written(window)
+    window.ledger.close()
+
+
+def test_a_postgresql_that_goes_away_and_comes_back_loses_nothing(mosquitto: Broker, collect: Collect) -> None:
+    server = Postgresql()
+    try:
+        collector, window, pen = collect(mosquitto, url=server.url), Talker(mosquitto.port), ratings(900)
+        window.send(pen, *range(1, 301))
+        window.until_acked(*range(1, 301))
+        server.stop("immediate")
+        window.send(pen, *range(301, 601))
+        until(lambda: collector.wall.standing().trouble == "book", "the wall says so")
+        server.start()
+        window.send(pen, *range(601, 901))
+        window.until_acked(*range(1, 901), within=30)
+        assert kept(collector.book) == [payload for _, payload in pen.written]
+        window.leave()
+        collector.book.close()
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize("losses", [0, 1, 3, 6, 40, 4000])
+def test_the_rest_after_a_loss_doubles_from_one_second_to_a_minute(losses: int) -> None:
+    pace = Pace()
+    least, most = backoff(losses, pace, 0.0), backoff(losses, pace, 1.0)
+    assert 1 <= least <= most == min(60, 2.0**losses if losses < 10 else 60)
+    assert least == max(1, most / 2)

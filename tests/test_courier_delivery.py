@@ -58,11 +58,11 @@ def empty(window: Window) -> Callable[[], bool]:
 
 def test_a_backlog_arrives_in_order_byte_for_byte_and_is_forgotten(window: Build, county: County) -> None:
     one = window()
-    one.commit(300)
-    kept = {fact.seq: fact.payload for fact in one.ledger.unsent(300)}
+    one.commit(2000)
+    kept = {fact.seq: fact.payload for fact in one.ledger.unsent(2000)}
     one.start()
-    until(empty(one), "all 300 facts are acknowledged")
-    assert county.seqs() == list(range(1, 301))
+    until(empty(one), "all 2000 facts are acknowledged", 30)
+    assert county.seqs() == list(range(1, 2001))
     assert {seq: payload for (_, seq), payload in county.payloads.items()} == kept
 
 
@@ -99,9 +99,10 @@ def test_live_facts_are_not_starved_by_ten_thousand_old_ones(window: Build, coun
     pressed = one.commit()[0]
     until(lambda: county.has(pressed), "the press arrives")
     before = county.seqs().index(pressed)
-    assert before < 10_000 - 100, f"the press came as number {before} of 10,001"
-    until(empty(one), "everything arrives", 60)
-    assert sorted(set(county.seqs())) == list(range(1, 10_002))
+    assert before < 5_000, f"the press came as number {before} of 10,001"
+    until(lambda: len(county.seen) > before + 500, "and the old ones go on")
+    old = [seq for seq in county.seqs() if seq <= 10_000]
+    assert old == list(range(1, len(old) + 1))
 
 
 def test_lost_acknowledgements_bring_the_same_bytes_again(window: Build, county: County) -> None:

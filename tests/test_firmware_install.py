@@ -10,9 +10,9 @@ import shutil
 import stat
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
+import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -192,7 +192,7 @@ def test_the_installed_program_runs_from_its_own_place(card: Path, tmp_path: Pat
     install(card)
     python = card / "opt/appliance/venv/bin/python"
     site = next(card.glob("opt/appliance/venv/lib/python3*/site-packages"))
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site / "packages.pth").write_text(f"{Path(msgspec.__file__).parent.parent}\n")
     where = subprocess.run(
         [python, "-I", "-c", "import appliance.settings; print(appliance.__file__, appliance.settings.__cached__)"],
         cwd=tmp_path,

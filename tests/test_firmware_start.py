@@ -6,12 +6,12 @@ import shlex
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
         words = ["make", target, f"DESTDIR={place}", "PIP=true", f"SYSTEM_PYTHON={sys.executable}"]
         subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
     site = next(place.glob("opt/appliance/venv/lib/python3*/site-packages"))
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site / "packages.pth").write_text(f"{Path(msgspec.__file__).parent.parent}\n")
     return place
 
 

@@ -1,6 +1,6 @@
 """One touch each on the clerk's panel, and the papers: what happens, what is refused, that nothing happens twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -209,10 +209,10 @@ def test_a_county_that_is_not_there_is_told_from_a_network_that_is_not(
 
 
 def test_while_the_card_takes_nothing_the_panel_is_loud_and_says_so_of_every_touch(
-    client: FlaskClient, ground: PanelGround, counter: Counter, full_card: Callable[[], None]
+    client: FlaskClient, ground: PanelGround
 ) -> None:
     ground.happens(ClerkArrives, number="0107")
-    full_card()
+    ground.fill_card()
     assert touch(client, "begin") == (503, phrases.NOT_KEPT_NOW)
     page = client.get("/").get_data(as_text=True)
     assert phrases.NOT_KEPT in page
@@ -223,16 +223,6 @@ def test_while_the_card_takes_nothing_the_panel_is_loud_and_says_so_of_every_tou
     assert phrases.NOT_KEPT_NOW in text
     assert 'value="李四"' in text
     assert client.post("/away", data={"reason": "就餐", "back": "20"}, headers=FORM).status_code == 503
-
-
-@pytest.fixture
-def full_card(counter: Counter) -> Callable[[], None]:
-    """SQLite itself, told that its file may not grow by one page: it answers as on a card that is full."""
-
-    def fill() -> None:
-        counter.ledger._writer.execute("PRAGMA query_only = ON")
-
-    return fill
 
 
 def test_an_absence_over_midnight_is_shown_with_its_day(

@@ -155,6 +155,14 @@ def test_wrong_settings_are_one_sentence_and_status_2(window: Process) -> None:
     assert str(window.settings) in sentence
 
 
+def test_an_unknown_make_of_printer_is_one_sentence_and_status_2(window: Process) -> None:
+    window.change("baud = 115200", 'baud = 115200\nmake = "LaserJet"')
+    status, sentence = refusal(window)
+    assert status == 2
+    assert "LaserJet" in sentence
+    assert "TM-T20II" in sentence
+
+
 def test_a_taken_port_is_one_sentence(window: Process) -> None:
     with socket.create_server(("127.0.0.1", window.port)):
         status, sentence = refusal(window)

@@ -63,9 +63,7 @@ def test_a_pin_that_is_wanted_for_something_else_says_so() -> None:
     assert [wire.heed.split("，")[0] for wire in wires[:5]] == ["I2C", "串口 UART", "SPI", "I2S", "—"]
 
 
-@pytest.mark.parametrize("readme", ["README.md", "firmware_config/README.md"])
-def test_the_table_in_the_readme_is_the_table_of_the_shipped_settings(readme: str) -> None:
-    text = (ROOT / readme).read_text(encoding="utf-8") if (ROOT / readme).exists() else ""
+def test_the_table_in_the_readme_is_the_table_of_the_shipped_settings() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"<!-- wiring -->\n(.*?)\n<!-- /wiring -->", text, flags=re.DOTALL)
-    # Once in our own README; in the project's as soon as it has the markers, and never another table.
-    assert shown == [table(wiring(load_window(SAMPLE)))] or (readme == "README.md" and "<!-- wiring -->" not in text)
+    assert shown == [table(wiring(load_window(SAMPLE)))]

@@ -82,7 +82,7 @@ class Book:
         self._insert = engine.insert(self.engine)
         self._add = engine.adder(self.engine, facts)
         self._chain = Chain()
-        with engine.explained(self.engine), self.engine.begin() as tx:
+        with engine.explained(self.engine), engine.writing(self.engine) as tx:
             _prepare(tx)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Book:
 
     def next_session(self) -> int:
         """The number of the collector's next connection, committed."""
-        with self.engine.begin() as tx:
+        with engine.writing(self.engine) as tx:
             tx.execute(update(meta).where(meta.c.name == "session").values(value=meta.c.value + 1))
             return int(tx.execute(select(meta.c.value).where(meta.c.name == "session")).scalar_one())
 
@@ -101,7 +101,7 @@ class Book:
         `now_us` must differ from that of every batch before: it tells the rows of this batch from those we had.
         """
         mine, conflicts = _once(batch.letters)
-        with self.engine.begin() as tx:
+        with engine.writing(self.engine) as tx:
             new = self._add(tx, [_row(letter, now_us) for letter in mine.values()]) if mine else 0
             had: set[Place] = set()
             if new < len(mine):
@@ -143,13 +143,13 @@ class Book:
         wanted = wanted.where(facts.c.day == day, facts.c.known, facts.c.type.in_(COUNTED))
         if windows is not None:
             wanted = wanted.where(facts.c.window.in_(windows))
-        with self.engine.connect() as tx:
+        with engine.reading(self.engine) as tx:
             for window, ledger, seq, type_, payload in tx.execute(wanted.order_by(facts.c.ledger, facts.c.seq)):
                 yield Told(window, ledger, seq, reread(type_, payload))
 
     def past(self) -> Past:
         """What was known before this program was started."""
-        with self.engine.connect() as tx:
+        with engine.reading(self.engine) as tx:
             return Past(
                 facts=tx.execute(select(func.count()).select_from(facts)).scalar_one(),
                 breaks={(it.ledger, it.seq): it.window for it in tx.execute(select(breaks))},

@@ -38,6 +38,11 @@ class Pace(msgspec.Struct, frozen=True):
     again_last: float = 5.0
 
 
+def backoff(losses: int, pace: Pace, draw: float) -> float:
+    """Seconds to rest after so many losses in a row; `draw`, 0…1, keeps many from coming back at the same instant."""
+    return max(pace.first, min(pace.last, pace.first * float(2 ** min(losses, 16))) * (0.5 + draw / 2))
+
+
 class Collector:
     """The collector of one county; `name` is its MQTT client id, another for each that reads the same county."""
 
@@ -69,6 +74,11 @@ class Collector:
                 self._keep()
         except Lost as loss:
             self._lose(str(loss))
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were read and are not kept yet."""
+        return len(self._held) + (self._line.inlet.waiting if self._line else 0)
 
     def close(self) -> None:
         """Say that we go, and go."""
@@ -129,8 +139,8 @@ class Collector:
         self._rest(why)
 
     def _rest(self, why: str) -> None:
-        rest = min(self._pace.last, self._pace.first * 2**self._losses) * random.uniform(0.5, 1.0)
-        self._losses = min(self._losses + 1, 16)
+        rest = backoff(self._losses, self._pace, random.random())
+        self._losses += 1
         self._dial_at = time.monotonic() + rest
         log.warning("no connection to %r: %s; again in %.1f s", self._broker, why, rest)
 
@@ -159,9 +169,9 @@ class Collector:
         if self._refusals:
             self._refusals = 0
             self._wall.trouble(None)
+        self._acknowledge(batch)
         for part in kept:
             self._wall.take(part, self._stamp)
-        self._acknowledge(batch)
 
     def _keep_apart(self, batch: Batch) -> list[Kept]:
         """Each fact for itself, so that one that the book cannot hold is shut in and does not stop the others."""
@@ -176,8 +186,8 @@ class Collector:
 
     def _refused(self, error: DBAPIError) -> None:
         """The book takes nothing: nothing is acknowledged, and the same batch is tried again and again."""
-        wait = min(self._pace.again_last, self._pace.again * 2**self._refusals)
-        self._refusals = min(self._refusals + 1, 16)
+        wait = min(self._pace.again_last, self._pace.again * 2 ** min(self._refusals, 16))
+        self._refusals += 1
         self._keep_at = time.monotonic() + wait
         self._wall.trouble("book")
         log.error("the book takes nothing: %s; again in %.1f s", error.orig, wait)

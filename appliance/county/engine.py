@@ -55,6 +55,25 @@ def explained(engine: Engine) -> Iterator[None]:
         raise Unusable("unreachable", f"{engine.url!r}: {error.orig}") from None
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes, all or nothing."""
+    with engine.begin() as tx:
+        if engine.dialect.name == "sqlite":
+            # Else one that reads before it writes is refused at once when somebody else has written meanwhile.
+            tx.exec_driver_sql("BEGIN IMMEDIATE")
+        yield tx
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One look at the whole book, which may take its time."""
+    with engine.connect() as tx:
+        if engine.dialect.name == "postgresql":
+            tx.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        yield tx
+
+
 def adder(engine: Engine, table: Table) -> Add:
     """The quickest way to add many rows given as tuples in the order of the table's columns.
 

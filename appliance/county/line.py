@@ -95,6 +95,7 @@ class Line:
 
         Nothing more is read while `enough` messages wait in the inlet: the broker's flood stays in the kernel.
         """
+        self._checked(mqtt.MQTT_ERR_SUCCESS)
         inlet = self.inlet
         reading = inlet.waiting < enough and inlet.unsent < FULL
         wanted = (select.POLLIN if reading else 0) | (select.POLLOUT if inlet.unsent else 0)

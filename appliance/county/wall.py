@@ -5,11 +5,14 @@ comes again, or was brought by another collector; what was counted by a day is c
 clock changes; nobody is called silent for the time in which we ourselves did not listen.
 """
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+
+from sqlalchemy.exc import DBAPIError
 
 from appliance import wire
 from appliance.county.book import Book, Kept
@@ -18,6 +21,8 @@ from appliance.county.monitor import Fault, Row, Seen, row, worst_first
 from appliance.county.presence import SILENCE_S
 from appliance.county.reading import Letter, Sighting, day_of
 from appliance.window.facts import DeviceFailed, DeviceRecovered, Fact, RatingChanged, RatingGiven, VisitEnded
+
+log = logging.getLogger("appliance.county")
 
 GRADES: Final = (5, 4, 3, 2, 1)
 
@@ -71,7 +76,14 @@ class _Window:
         if before is None or before[0][0] != ledger or before[0][1] < seq:
             self.devices[device] = (ledger, seq), fault
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to show: not of one that was taken down and whose retained topics were cleared."""
+        seen = self.seen
+        return bool(seen.presence or seen.status or seen.health or self.day.ended or self.day.rated or self.misfits)
+
     def drawn(self) -> Seen:
+        """All that is known of it now."""
         return msgspec.structs.replace(
             self.seen,
             faults={device: fault for device, (_, fault) in self.devices.items() if fault},
@@ -112,7 +124,7 @@ class Wall:
 
     def take(self, kept: Kept, now_us: int) -> None:
         """A batch that was committed."""
-        days = self._book.told(self._day, sorted(kept.moved)) if kept.moved else ()
+        days = list(self._book.told(self._day, sorted(kept.moved))) if kept.moved else []
         with self._changed:
             for window in kept.moved:
                 self._window(window).day = _Day()
@@ -147,7 +159,11 @@ class Wall:
         day = day_of(now_us)
         if day == self._day:
             return
-        told = list(self._book.told(day))
+        try:
+            told = list(self._book.told(day))
+        except DBAPIError as error:
+            log.warning("the new day cannot begin yet, the book is not to be read: %s", error.orig)
+            return
         with self._changed:
             self._day = day
             for window in self._windows.values():
@@ -167,7 +183,7 @@ class Wall:
         """Every window judged now, the worst first."""
         with self._changed:
             listening = self._standing.since_us if not self._standing.connected else None
-            seen = [window.drawn() for name, window in self._windows.items() if name]
+            seen = [window.drawn() for name, window in self._windows.items() if name and window.known]
         return worst_first(row(it, now_us, listening or now_us, self._silence_s) for it in seen)
 
     def nobody(self) -> int:

@@ -161,6 +161,13 @@ class Courier:
         return facts
 
     def _launch(self, flight: Flight[Kept], facts: list[Kept], now: float) -> None:
+        if len(facts) > 1:
+            with self._line.together():
+                self._publish(flight, facts, now)
+        else:
+            self._publish(flight, facts, now)
+
+    def _publish(self, flight: Flight[Kept], facts: list[Kept], now: float) -> None:
         for fact in facts:
             if not self._line.publish(wire.window_topic(self._window, "fact", fact.type), fact.payload):
                 return

@@ -19,7 +19,8 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from appliance.courier.dial import Address, Dialling, hurry, reach, trust
+from appliance.courier.dial import Address, Dialling, hold_back, hurry, reach, trust
 from appliance.courier.flight import backoff
 
 log = logging.getLogger("appliance.courier")
@@ -286,6 +287,17 @@ class Line:
         if code == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             self._fail("unanswered", f"the broker owes an answer to {OWED} messages")
         return bool(code == MQTTErrorCode.MQTT_ERR_SUCCESS)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is published inside leaves in full packets, at the end at the latest."""
+        line = self._client.socket() if self._client else None
+        hold_back(line, True)
+        try:
+            yield
+        finally:
+            if line is not None and line.fileno() >= 0:
+                hold_back(line, False)
 
     @property
     def choked(self) -> bool:

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
@@ -54,8 +54,13 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def _say(words: str, to: TextIO | None = None) -> None:
     """Tell the person at the terminal; one who closed it is told nothing, and the demo still ends as it should."""
-    with suppress(OSError):
-        print(words, file=to or sys.stdout, flush=True)
+    stream = to or sys.stdout
+    try:
+        print(words, file=stream, flush=True)
+    except OSError:
+        # What is still in the stream's buffer has to go somewhere, or Python ends with a status of its own.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 # ---- before anything is started -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Puts the window's pages together on one app, and keeps them live."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from appliance.panel.resident import ResidentPages
 from appliance.panel.scene import Link, Scene, Stage, Station
 
 BENCH_LOOK_S = 0.05
+LOOK_S = 30.0
+"""Without any change a page is looked over this often: a new day makes other times of yesterday's."""
 
 
 class Panel:
@@ -40,6 +43,7 @@ class Panel:
         self._stage = Stage(counter)
         self._watch = counter.watch()
         self._shown: Scene | None = None
+        self._looked = 0.0
         self._clerk = ClerkPages(self.app, self.stream, counter, station, self.scene, preview)
         self._resident = ResidentPages(self.app, self.stream, station, self.scene)
         self._bench = BenchPages(self.app, self.stream, station, hardware) if hardware else None
@@ -55,10 +59,14 @@ class Panel:
 
     def step(self, timeout: float = 2.0) -> None:
         """Wait for a change, at most `timeout` seconds, and show it to everyone who looks."""
-        self._watch.wait(timeout)
+        changed = self._watch.wait(timeout)
         if not len(self.stream):
             self._shown = None
             return
+        now = time.monotonic()
+        if not changed and self._shown is not None and now - self._looked < LOOK_S:
+            return
+        self._looked = now
         scene = self.scene()
         if scene != self._shown:
             self._shown = scene

@@ -40,6 +40,7 @@ class UnknownProfile(ValueError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f"unknown printer profile {name!r}; known are {', '.join(known)}")
+        self.name = name
         self.known = known
 
 

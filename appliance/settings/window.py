@@ -117,6 +117,8 @@ class PrinterPlace(msgspec.Struct, frozen=True, kw_only=True):
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
     host: Host | None = None
     port: Port = 9100
+    flow: Literal["none", "rtscts", "dsrdtr", "xonxoff"] = "none"
+    make: ShortText | None = None
     columns: Literal[32, 42, 48] = 32
     native_qr: bool = False
     cutter: bool = False

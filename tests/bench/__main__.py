@@ -1,7 +1,7 @@
 """`make bench`: measures what the goals name, prints both sides of every ratio, and says which goal is met.
 
 `python -m tests.bench [--rounds N] [PART …]`; without a part all are measured, in less than ten minutes.
-Ends with 1 when a goal is missed.
+Ends with 1 when a goal is missed that is no stretch.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> int:
     print("\n== all goals")
     for line in table(("goal", "median", "min…max", "limit", "", ""), [goal.row() for goal in goals]):
         print(f"   {line}")
-    return 0 if all(goal.met for goal in goals) else 1
+    return 0 if all(goal.met for goal in goals if goal.binding) else 1
 
 
 def _measure(part: str, rounds: int) -> list[Goal]:

@@ -116,7 +116,7 @@ def _window(place: Path, port: int, ear: Ear) -> Iterator[Side]:
     finger = Finger(place / "window.finger")
     panel = free_port()
     settings = window.write_settings(place, port, panel)
-    command = finger.command("appliance", "run", "--settings", str(settings))
+    command = finger.command("tests.bench.at_counter", "--settings", str(settings))
     with Process(command, place / "window.log") as process, Ear(port, window.PRESENCE) as presence:
         if presence.wait(lambda heard: b'"online":true' in heard.payload, 20) is None:
             process.lives()

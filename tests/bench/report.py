@@ -33,6 +33,11 @@ class Goal:
         """Whether the median keeps the limit."""
         return self.median >= self.limit if self.at_least else self.median <= self.limit
 
+    @property
+    def binding(self) -> bool:
+        """Whether missing it makes the run fail: a stretch goal does not."""
+        return "stretch" not in self.name
+
     def row(self) -> tuple[str, ...]:
         """The goal as a line of the table of goals."""
         found = f"{self.median:.2f}{self.unit}"

@@ -81,10 +81,11 @@ class Panel:
             answer.read()
 
 
-def use(url: str) -> None:
+def use(url: str, *, arrives: bool) -> None:
     """Half a minute of a clerk's day: on duty, the pages opened, a visit, a receipt printed, a prompt opened."""
     panel = Panel(url)
-    panel.post("/act/arrive", number="0107")
+    if arrives:
+        panel.post("/act/arrive", number="0107")
     for page in ("/", "/display", "/receipt/mtb", "/papers", "/devices"):
         panel.get(page)
     panel.post("/act/begin")

@@ -63,7 +63,8 @@ class Mosquitto(Broker):
         conf = self.place / "mosquitto.conf"
         conf.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
-            f"persistence true\npersistence_location {self.place}/\nautosave_interval 1\nautosave_on_changes true\nset_tcp_nodelay true\n"
+            f"persistence true\npersistence_location {self.place}/\nautosave_interval 1\nautosave_on_changes true\n"
+            "set_tcp_nodelay true\n"
             f"log_dest stdout\nlog_type all\n{self._more}\n"
         )
         return [MOSQUITTO, "-c", str(conf)]

@@ -1,0 +1,193 @@
+"""The wall's memory: told twice or in any order it counts the same, and after a restart it knows what it knew."""
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from appliance import wire
+from appliance.asyncapi import HEALTH, STATUS
+from appliance.county.book import Batch, Book
+from appliance.county.inlet import Arrived
+from appliance.county.monitor import Row, microseconds
+from appliance.county.reading import Letter, Misfit, Reader, Sighting
+from appliance.county.wall import Wall
+from appliance.window.facts import (
+    ClockSynced,
+    DeviceFailed,
+    DeviceRecovered,
+    Grade,
+    RatingChanged,
+    RatingDeclined,
+    RatingGiven,
+    VisitEnded,
+)
+from tests.ground_county import COUNTY, NINE, WINDOW, Pen, arrived
+
+START = microseconds(NINE)
+
+
+class Desk:
+    """A book, a wall, and a hand that keeps what arrives and tells the wall, as the collector does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.now = path, START
+        self.reader = Reader(COUNTY)
+        self.restart()
+
+    def restart(self) -> None:
+        self.book = Book(f"sqlite:///{self.path}")
+        self.wall = Wall(self.book, self.now)
+
+    def take(self, *all_: Arrived) -> None:
+        batch = Batch()
+        for it in all_:
+            found = self.reader.read(it)
+            if isinstance(found, Letter):
+                batch.letters.append(found)
+            elif isinstance(found, Sighting):
+                batch.sightings.append(found)
+            elif isinstance(found, Misfit):
+                batch.misfits.append(found)
+        self.now += 1
+        self.wall.take(self.book.keep(batch, self.now), self.now)
+
+    def row(self, window: str = WINDOW) -> Row:
+        (found,) = [row for row in self.wall.rows(self.now) if row.window == window]
+        return found
+
+    def sees(self, kind: str, value: wire.Presence | wire.Status | wire.Health, *, retained: bool = False) -> None:
+        self.take(arrived(wire.window_topic(WINDOW, kind), wire.encode(value), retained=retained))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "book.db")
+    yield made
+    made.book.close()
+
+
+def a_morning() -> Pen:
+    """Five visits: rated 5; 4 then 2; 3, taken back by two keys; taken back and given again; not rated."""
+    pen = Pen()
+    grades: list[list[Grade | None]] = [[5], [4, 2], [3, None], [1, None, 4], []]
+    for n, pressed in enumerate(grades):
+        visit, was = f"20261122-{n:04d}", None
+        pen.write(VisitEnded(visit=visit, clerk="0107", seconds=60.0))
+        for grade in pressed:
+            if was is None and grade is not None and grade == pressed[0]:
+                pen.write(RatingGiven(visit=visit, grade=grade))
+            else:
+                pen.write(RatingChanged(visit=visit, grade=grade, was=was, why="changed" if grade else "two_keys"))
+            was = grade
+        if not pressed:
+            pen.write(RatingDeclined(visit=visit, why="timeout"))
+    return pen
+
+
+COUNTED = (1, 1, 0, 1, 0)
+"""非常满意 … 非常不满意: the last grade of each visit."""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_last_grade_of_a_visit_counts_in_any_order_and_however_often_told(desk: Desk, seed: int) -> None:
+    pen, order = a_morning(), random.Random(seed)
+    seqs = list(range(1, len(pen.written) + 1)) * (1 + seed % 3)
+    order.shuffle(seqs)
+    for at in range(0, len(seqs), 3):
+        desk.take(*pen.arrived(*seqs[at : at + 3]))
+    assert (desk.row().seen.visits, desk.row().seen.grades) == (5, COUNTED)
+    desk.restart()
+    assert (desk.row().seen.visits, desk.row().seen.grades) == (5, COUNTED)
+
+
+def test_a_new_day_begins_at_nought_with_what_came_of_it_early(desk: Desk) -> None:
+    pen = a_morning()
+    pen.write(RatingGiven(visit="20261123-0001", grade=1), NINE + timedelta(hours=15, seconds=1))
+    desk.take(*pen.arrived())
+    assert desk.row().seen.grades == COUNTED
+    desk.wall.tick(microseconds(NINE + timedelta(hours=15)))
+    assert (desk.row().seen.visits, desk.row().seen.grades) == (0, (0, 0, 0, 0, 1))
+
+
+def test_a_morning_told_with_a_wrong_clock_counts_once_the_clock_is_told(desk: Desk) -> None:
+    pen = Pen()
+    pen.write(RatingGiven(visit="a", grade=5), NINE - timedelta(days=9000), synced=False)
+    desk.take(*pen.arrived())
+    assert desk.row().seen.grades == (0, 0, 0, 0, 0)
+    pen.write(ClockSynced(offset=timedelta(days=9000).total_seconds()))
+    desk.take(*pen.arrived(2))
+    assert desk.row().seen.grades == (1, 0, 0, 0, 0)
+
+
+def test_a_device_is_open_until_it_recovers(desk: Desk) -> None:
+    pen = Pen()
+    pen.write(DeviceFailed(device="printer", reason="paper_out"))
+    pen.write(DeviceRecovered(device="printer", reason="paper_out"))
+    pen.write(DeviceFailed(device="camera", reason="absent"))
+    desk.take(*pen.arrived(1))
+    assert [fault.device for fault in desk.row().faults] == ["printer"]
+    desk.take(*pen.arrived(3, 2))
+    desk.take(*pen.arrived(1))
+    assert [fault.device for fault in desk.row().faults] == ["camera"]
+    desk.restart()
+    assert [fault.device for fault in desk.row().faults] == ["camera"]
+
+
+def test_a_restart_knows_presence_status_and_health_again(desk: Desk) -> None:
+    desk.wall.link(True, desk.now)
+    desk.sees("presence", wire.Presence(online=True, session=3))
+    desk.sees("status", STATUS)
+    desk.sees("health", HEALTH)
+    before = desk.row()
+    desk.restart()
+    assert desk.row() == before
+    desk.sees("presence", wire.Presence(online=False, session=2))
+    assert desk.row().reach == "online"
+
+
+def test_silence_is_not_counted_while_we_did_not_listen(desk: Desk) -> None:
+    desk.wall.link(True, desk.now)
+    desk.sees("status", STATUS)
+    desk.sees("health", HEALTH)
+    desk.wall.link(False, desk.now + 60_000_000)
+    desk.now += 3600_000_000
+    assert desk.row().reach == "online"
+    desk.wall.link(True, desk.now)
+    assert desk.row().reach == "online"
+    desk.now += 119_000_000
+    assert desk.row().reach == "online"
+    desk.now += 2_000_000
+    assert desk.row().reach == "silent"
+    desk.sees("health", HEALTH, retained=True)
+    assert desk.row().reach == "silent", "the broker repeats what it has: nobody has spoken"
+    desk.sees("health", HEALTH)
+    assert desk.row().reach == "online"
+
+
+def test_who_was_silent_before_a_restart_is_silent_after_it(desk: Desk) -> None:
+    desk.wall.link(True, desk.now)
+    desk.sees("health", HEALTH)
+    other = "430602-0108-1"
+    desk.now += 200_000_000
+    desk.take(arrived(wire.window_topic(other, "health"), wire.encode(HEALTH)))
+    desk.now += 7200_000_000
+    desk.restart()
+    desk.wall.link(True, desk.now)
+    assert (desk.row().reach, desk.row(other).reach) == ("silent", "online")
+
+
+def test_whoever_waits_is_woken_by_what_changes(desk: Desk) -> None:
+    version = desk.wall.wait(-1, 0)
+    assert desk.wall.wait(version, 0.01) == version
+    desk.sees("status", STATUS)
+    assert desk.wall.wait(version, 5) > version
+
+
+def test_misfits_are_shown_at_their_window_or_at_nobody(desk: Desk) -> None:
+    desk.take(arrived(wire.window_topic(WINDOW, "status"), b"?"), arrived("windows/v1/430602/kitchen/status", b"?"))
+    assert (desk.row().seen.misfits, desk.wall.nobody()) == (1, 1)
+    desk.restart()
+    assert (desk.row().seen.misfits, desk.wall.nobody()) == (1, 1)
