@@ -133,10 +133,12 @@ class Talker:
 class Running:
     """A collector on a thread of its own."""
 
-    def __init__(self, book: Book, port: int, *, name: str = "", county: str = COUNTY, silence_s: int = 180) -> None:
-        self.book = book
+    def __init__(
+        self, book: Book, port: int, *, name: str = "", silence_s: int = 180, broker: Broker | None = None
+    ) -> None:
+        self.book, broker = book, broker or Broker(host="127.0.0.1", port=port)
         self.wall = Wall(book, time.time_ns() // 1000, silence_s)
-        self.collector = Collector(county, Broker(host="127.0.0.1", port=port), book, self.wall, name=name, pace=QUICK)
+        self.collector = Collector(COUNTY, broker, book, self.wall, name=name, pace=QUICK)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._thread.start()

@@ -31,6 +31,7 @@ class Line(msgspec.Struct):
     connected: bool = True
     county: bool | None = True
     since: datetime = datetime(2026, 11, 23, 8, 30, tzinfo=CHINA)
+    depth: int = 0
 
 
 def written(case: CaseReceived, copy: int) -> Document:

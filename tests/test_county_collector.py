@@ -1,6 +1,7 @@
 """The collector keeps what windows say once, tells them only after the commit, and goes on whatever arrives."""
 
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +14,9 @@ from appliance import wire
 from appliance.county.book import BATCH, Book
 from appliance.county.collector import Pace, backoff
 from appliance.county.inlet import CHUNK
+from appliance.county.line import Broker as Terms
 from appliance.county.tables import facts, quarantine
+from appliance.courier import Address
 from appliance.window.facts import RatingGiven
 from tests.ground_county import COUNTY, WINDOW, Pen, Postgresql, Running, Talker
 from tests.ground_courier.brokers import Broker, Iotcore, Mosquitto
@@ -21,6 +24,7 @@ from tests.ground_courier.county import County
 from tests.ground_courier.waiting import stays, until
 from tests.ground_courier.window import Window
 
+FIRMWARE = Path(__file__).parents[1] / "firmware_config/county"
 Collect = Callable[..., Running]
 
 
@@ -277,3 +281,59 @@ def test_the_rest_after_a_loss_doubles_from_one_second_to_a_minute(losses: int) 
     least, most = backoff(losses, pace, 0.0), backoff(losses, pace, 1.0)
     assert 1 <= least <= most == min(60, 2.0**losses if losses < 10 else 60)
     assert least == max(1, most / 2)
+
+
+# ---- the shipped broker's terms ----------------------------------------------------------------------
+
+
+def test_over_tls_with_the_countys_certificates_and_rights_a_flood_comes_through(tmp_path: Path) -> None:
+    for command in (["authority", "平江县"], ["broker", "127.0.0.1"], ["sign", COUNTY]):
+        subprocess.run([FIRMWARE / "certificates", "-d", tmp_path, *command], check=True, capture_output=True)
+    broker = Mosquitto(
+        tmp_path,
+        more=f"acl_file {FIRMWARE}/appliance.acl\ncafile {tmp_path}/ca.crt\ncertfile {tmp_path}/broker.crt\n"
+        f"keyfile {tmp_path}/broker.key\nrequire_certificate true\nuse_identity_as_username true\nuser root\n",
+    ).start()
+    terms = Terms(
+        host="127.0.0.1",
+        port=broker.port,
+        ca_file=tmp_path / "ca.crt",
+        cert_file=tmp_path / f"{COUNTY}.crt",
+        key_file=tmp_path / f"{COUNTY}.key",
+    )
+    collector = Running(Book(f"sqlite:///{tmp_path}/book.db"), broker.port, broker=terms).connected()
+    subprocess.run([FIRMWARE / "certificates", "-d", tmp_path, "sign", WINDOW], check=True, capture_output=True)
+    shown = Address(
+        host="127.0.0.1",
+        port=broker.port,
+        ca_file=terms.ca_file,
+        cert_file=tmp_path / f"{WINDOW}.crt",
+        key_file=tmp_path / f"{WINDOW}.key",
+    )
+    window = Window(tmp_path, broker.port, address=shown)
+    window.commit(2000)
+    window.start()
+    until(lambda: window.ledger.backlog()[0] == 0, "the window is rid of all its facts", 30)
+    window.stop()
+    collector.stop()
+    assert len(written(window)) == 2000
+    window.ledger.close()
+    broker.kill()
+
+
+def test_a_certificate_that_the_broker_does_not_know_is_refused_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for place in (tmp_path, tmp_path / "other"):
+        for command in (["authority", "平江县"], ["broker", "127.0.0.1"], ["sign", COUNTY]):
+            subprocess.run([FIRMWARE / "certificates", "-d", place, *command], check=True, capture_output=True)
+    broker = Mosquitto(
+        tmp_path,
+        more=f"cafile {tmp_path}/ca.crt\ncertfile {tmp_path}/broker.crt\nkeyfile {tmp_path}/broker.key\n"
+        "require_certificate true\nuser root\n",
+    ).start()
+    terms = Terms(host="127.0.0.1", port=broker.port, ca_file=tmp_path / "other/ca.crt")
+    book = Book(f"sqlite:///{tmp_path}/book.db")
+    collector = Running(book, broker.port, broker=terms)
+    stays(lambda: not collector.wall.standing().connected, "nobody is let in", 1)
+    collector.stop()
+    broker.kill()

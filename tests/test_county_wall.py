@@ -191,3 +191,16 @@ def test_misfits_are_shown_at_their_window_or_at_nobody(desk: Desk) -> None:
     assert (desk.row().seen.misfits, desk.wall.nobody()) == (1, 1)
     desk.restart()
     assert (desk.row().seen.misfits, desk.wall.nobody()) == (1, 1)
+
+
+def test_a_window_that_was_taken_down_leaves_the_wall(desk: Desk) -> None:
+    desk.sees("presence", wire.Presence(online=True, session=3))
+    desk.sees("status", STATUS)
+    for kind in ("presence", "status"):
+        assert desk.row().window == WINDOW
+        desk.take(arrived(wire.window_topic(WINDOW, kind), b""))
+    assert desk.wall.rows(desk.now) == []
+    desk.restart()
+    assert desk.wall.rows(desk.now) == []
+    desk.sees("presence", wire.Presence(online=True, session=1))
+    assert desk.row().reach == "online"

@@ -11,7 +11,7 @@ from tests.ground_courier.brokers import Broker, Iotcore, Mosquitto
 from tests.ground_courier.cable import Cable
 from tests.ground_courier.county import County, at_once, never
 from tests.ground_courier.waiting import stays, until
-from tests.ground_courier.window import QUICK, Window
+from tests.ground_courier.window import IMPATIENT, QUICK, Window
 
 Build = Callable[..., Window]
 
@@ -27,8 +27,8 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
 def window(tmp_path: Path, broker: Broker) -> Iterator[Build]:
     built: list[Window] = []
 
-    def build(port: int | None = None) -> Window:
-        built.append(Window(tmp_path, port or broker.port, QUICK))
+    def build(port: int | None = None, pace: Pace = QUICK) -> Window:
+        built.append(Window(tmp_path, port or broker.port, pace))
         return built[-1]
 
     yield build
@@ -107,12 +107,13 @@ def test_live_facts_are_not_starved_by_ten_thousand_old_ones(window: Build, coun
 
 def test_lost_acknowledgements_bring_the_same_bytes_again(window: Build, county: County) -> None:
     county.answer = never
-    one = window().start()
+    one = window(pace=IMPATIENT).start()
     county.sees_online()
     one.commit(3)
     until(lambda: county.seqs().count(2) >= 3, "it goes again and again")
     county.answer = at_once
     until(empty(one), "until it is acknowledged")
+    assert len(county.payloads) == 3
     after = len(county.seen)
     stays(lambda: len(county.seen) == after, "and then no more", 1.0)
 
@@ -182,7 +183,7 @@ def test_a_cut_link_loses_nothing_and_publishes_nothing_meanwhile(window: Build,
 
 def test_a_broker_killed_and_brought_back_loses_nothing(window: Build, broker: Broker) -> None:
     county = County(broker.port, never)
-    one = window().start()
+    one = window(pace=IMPATIENT).start()
     county.sees_online()
     one.commit(40)
     until(lambda: len(county.seen) >= 32, "facts are under way")

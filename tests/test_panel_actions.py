@@ -193,7 +193,7 @@ def test_what_is_not_yet_at_the_county_is_counted(client: FlaskClient, ground: P
     assert phrases.ALL_SENT in client.get("/").get_data(as_text=True)
     ground.happens(ClerkArrives, number="0107")
     ground.happens(VisitBegins)
-    ground.link.connected = False
+    ground.link.connected, ground.link.depth = False, 2
     page = client.get("/").get_data(as_text=True)
     assert "未上报 2 条" in page
     assert phrases.UNLINKED in page

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-
 from sqlalchemy.exc import DBAPIError
 
 from appliance import wire
@@ -70,17 +69,13 @@ class _Window:
     broken: set[Place] = field(default_factory=set)
     misfits: int = 0
     unknown: int = 0
+    cleared: bool = False
+    """Taken down: its retained topics were cleared, and nothing was heard since."""
 
     def hear_device(self, ledger: str, seq: int, device: str, fault: Fault | None) -> None:
         before = self.devices.get(device)
         if before is None or before[0][0] != ledger or before[0][1] < seq:
             self.devices[device] = (ledger, seq), fault
-
-    @property
-    def known(self) -> bool:
-        """Whether there is anything to show: not of one that was taken down and whose retained topics were cleared."""
-        seen = self.seen
-        return bool(seen.presence or seen.status or seen.health or self.day.ended or self.day.rated or self.misfits)
 
     def drawn(self) -> Seen:
         """All that is known of it now."""
@@ -183,7 +178,7 @@ class Wall:
         """Every window judged now, the worst first."""
         with self._changed:
             listening = self._standing.since_us if not self._standing.connected else None
-            seen = [window.drawn() for name, window in self._windows.items() if name and window.known]
+            seen = [window.drawn() for name, window in self._windows.items() if name and not window.cleared]
         return worst_first(row(it, now_us, listening or now_us, self._silence_s) for it in seen)
 
     def nobody(self) -> int:
@@ -207,6 +202,7 @@ class Wall:
 
     def _hear(self, letter: Letter, counted: bool) -> None:
         window, fact = self._window(letter.window), letter.fact
+        window.cleared = False
         if isinstance(fact, DeviceFailed):
             fault = Fault(fact.device, fact.reason, letter.time_us)
             window.hear_device(letter.ledger, letter.seq, fact.device, fault)
@@ -229,6 +225,7 @@ class Wall:
             window.seen = msgspec.structs.replace(
                 window.seen, health=health, health_us=at if health else None, deaf_us=deaf_us
             )
+        window.cleared = not (window.seen.presence or window.seen.status or window.seen.health)
 
     def _count(self, kept: Kept, now_us: int) -> None:
         for it in kept.breaks:

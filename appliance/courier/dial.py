@@ -83,7 +83,7 @@ def hurry(line: object) -> None:
 
 
 def hold_back(line: object, held: bool) -> None:
-    """Gather what is sent from now on into full packets, or send what was gathered, so that the broker wakes up once."""
+    """Gather what is sent from now on into full packets, or send what was gathered, so the broker wakes up once."""
     if isinstance(line, socket.socket) and line.family != socket.AF_UNIX:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
 

@@ -28,7 +28,10 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Link(Protocol):
-    """How the window stands with the county; `county` None while not known, `since` when `connected` last changed."""
+    """How the window stands with the county; `county` None while not known, `since` when `connected` last changed.
+
+    `depth` is the number of facts that the county does not have.
+    """
 
     @property
     def connected(self) -> bool: ...
@@ -38,6 +41,9 @@ class Link(Protocol):
 
     @property
     def since(self) -> datetime: ...
+
+    @property
+    def depth(self) -> int: ...
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +101,7 @@ class Stage:
             kept=view.kept,
             linked=_linked(link),
             linked_since=link.since,
-            unsent=self._counter.ledger.backlog()[0],
+            unsent=link.depth,
             papers=tuple(self._counter.ledger.papers(PAPERS_SHOWN)),
         )
 

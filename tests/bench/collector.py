@@ -85,7 +85,7 @@ def _report(rates: dict[str, list[float]], cpu: dict[str, list[float]], peak: fl
     ]
     size = len(true_facts(1)[0][1])
     report.notes += [
-        f"true facts have {size} bytes; CPU includes each end's start; ours peaked at {peak:.0f} MB",
+        f"true facts have {size} bytes; ours peaked at {peak:.0f} MB",
         "one mosquitto with its default max_inflight_messages of 20",
     ]
     return report

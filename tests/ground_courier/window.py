@@ -12,7 +12,8 @@ from appliance.window.facts import Fact, PressStray
 from appliance.window.moment import CHINA, Moment
 from tests.ground_courier.county import WINDOW
 
-QUICK = Pace(rest_first=0.05, rest_last=0.4, resend_first=0.4, resend_last=2.0, connect=2.0, keepalive=20, proven=1.0)
+QUICK = Pace(rest_first=0.05, rest_last=0.4, connect=2.0, proven=1.0)
+IMPATIENT = Pace(rest_first=0.05, rest_last=0.4, connect=2.0, proven=1.0, resend_first=0.2, resend_last=0.5)
 
 
 def moment(n: int = 0) -> Moment:
