@@ -29,6 +29,7 @@ CREATE TABLE papers (
     reason TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, seq INTEGER NOT NULL REFERENCES facts, form TEXT NOT NULL UNIQUE
 );
 CREATE INDEX papers_of_case ON papers (case_no);
+CREATE INDEX papers_waiting ON papers (state) WHERE state = 'queued';
 CREATE TRIGGER facts_stay BEFORE DELETE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END;
 CREATE TRIGGER facts_stand BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END;
 INSERT INTO desk VALUES (1, x'');

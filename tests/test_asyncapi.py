@@ -154,11 +154,7 @@ def test_all_that_a_real_window_and_a_real_county_say_is_in_the_document(tmp_pat
     until(lambda: window.ledger.backlog()[0] == 0, "the window knows that the county has all of it")
     assert collector.book.past().facts == len(asyncapi.EXAMPLES)
     collector.stop()
-    offline = wire.encode(wire.Presence(online=False, session=1))
-    until(
-        lambda: (wire.county_topic("430602", "county", "presence"), offline) in ear.heard,
-        "the collector says that it goes",
-    )
+    until(lambda: any(b'"online":false' in payload for _, payload in ear.heard), "the collector says that it goes")
     window.stop()
     window.ledger.close()
     ear.stop()

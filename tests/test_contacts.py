@@ -48,6 +48,23 @@ def test_after_the_bounce_the_level_is_read_again() -> None:
     assert len(board.meets(5, True, at(1.2))) == 1
 
 
+def test_a_press_is_not_lost_when_the_card_kept_us_longer_than_the_bounce() -> None:
+    board = keys()
+    assert len(board.meets(5, True, at(1.000))) == 1
+    assert board.meets(5, False, at(1.003)) == []
+    assert board.look_in(at(1.040)) == 0
+    assert len(board.meets(5, True, at(1.300))) == 1
+
+
+def test_a_key_held_through_its_bounce_is_one_press_however_late_it_is_looked_at() -> None:
+    board = keys()
+    assert len(board.meets(5, True, at(1.000))) == 1
+    assert board.meets(5, False, at(1.003)) == []
+    assert board.meets(5, True, at(1.005)) == []
+    assert board.read({**dict.fromkeys(GRADES, False), 5: True}, at(1.040)) == []
+    assert board.look_in(at(1.040)) > 1
+
+
 def test_a_press_that_no_edge_announced_counts_when_its_level_is_read() -> None:
     board = keys()
     found = board.read({**dict.fromkeys(GRADES, False), 3: True}, at(1))

@@ -136,6 +136,19 @@ def test_a_device_is_open_until_it_recovers(desk: Desk) -> None:
     assert [fault.device for fault in desk.row().faults] == ["camera"]
 
 
+def test_a_fault_told_before_the_clock_was_right_began_when_it_began(desk: Desk) -> None:
+    pen, wrong = Pen(), timedelta(days=9000)
+    pen.write(DeviceFailed(device="printer", reason="absent"), NINE - wrong, synced=False)
+    desk.take(*pen.arrived())
+    pen.write(ClockSynced(offset=wrong.total_seconds()))
+    desk.take(*pen.arrived(2))
+    assert [fault.since_us for fault in desk.row().faults] == [START]
+    desk.take(*pen.arrived())
+    assert [fault.since_us for fault in desk.row().faults] == [START]
+    desk.restart()
+    assert [fault.since_us for fault in desk.row().faults] == [START]
+
+
 def test_a_restart_knows_presence_status_and_health_again(desk: Desk) -> None:
     desk.wall.link(True, desk.now)
     desk.sees("presence", wire.Presence(online=True, session=3))

@@ -85,9 +85,10 @@ def test_documents_are_counted_and_not_applied_by_this_version() -> None:
     assert letter.kind == "document"
 
 
-@given(
-    st.sampled_from([*letters.topics(WINDOW), "x", "", "a/b/c", ACK + "/more"]), st.binary() | st.text().map(str.encode)
-)
+TOPICS = [*letters.topics(WINDOW), wire.window_topic(WINDOW, "presence"), "x", "", "a/b/c", ACK + "/more"]
+
+
+@given(st.sampled_from(TOPICS), st.binary() | st.text().map(str.encode))
 def test_any_bytes_on_any_topic_are_a_letter(topic: str, payload: bytes) -> None:
     assert isinstance(read(topic, payload), letters.Letter)
 

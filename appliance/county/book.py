@@ -11,7 +11,7 @@ from appliance.county import clocks, engine, margins
 from appliance.county.chain import Break, Chain, Place, Tip
 from appliance.county.reading import Letter, Misfit, Sighting, reread
 from appliance.county.tables import SCHEMA, boots, breaks, facts, meta, metadata
-from appliance.window.facts import ClockSynced, Fact, RatingChanged, RatingGiven
+from appliance.window.facts import ClockSynced, DeviceFailed, DeviceRecovered, Fact, RatingChanged, RatingGiven
 
 BATCH: Final = 500
 """Facts a transaction may have; keeps every statement below the limits of both databases."""
@@ -107,12 +107,13 @@ class Book:
             if new < len(mine):
                 had = _had(tx, mine, conflicts, now_us)
             broken, tips = self._check(tx, mine, now_us)
-            moved = self._put_right(tx, mine.values())
-            margins.note_devices(tx, self._insert, mine.values())
+            special = [it for it in mine.values() if not it.known or not it.synced or it.type in SPECIAL]
+            margins.note_devices(tx, self._insert, special)
+            moved = self._put_right(tx, special)
             seen = margins.note_sightings(tx, self._insert, batch.sightings, now_us)
             misfits = [*batch.misfits, *(it.misfit("conflict") for it in conflicts)]
             margins.shut_in(tx, self._insert, misfits, now_us)
-            unknown = Counter(it.window for place, it in mine.items() if not it.known and place not in had)
+            unknown = Counter(it.window for it in special if not it.known and (it.ledger, it.seq) not in had)
             margins.count(tx, self._insert, "unknown", unknown)
             margins.count(tx, self._insert, "again", Counter(mine[place].window for place in had & mine.keys()))
         self._chain.settle(tips)
@@ -147,6 +148,11 @@ class Book:
             for window, ledger, seq, type_, payload in tx.execute(wanted.order_by(facts.c.ledger, facts.c.seq)):
                 yield Told(window, ledger, seq, reread(type_, payload))
 
+    def devices(self, windows: Sequence[str]) -> list[margins.Device]:
+        """The devices of some windows as they are now."""
+        with engine.reading(self.engine) as tx:
+            return margins.all_devices(tx, windows)
+
     def past(self) -> Past:
         """What was known before this program was started."""
         with engine.reading(self.engine) as tx:
@@ -162,6 +168,8 @@ class Book:
 
 COUNTED: Final = ("visit.ended", "rating.given", "rating.changed")
 """The types that the wall counts by day."""
+SPECIAL: Final = frozenset({DeviceFailed.type, DeviceRecovered.type, ClockSynced.type})
+"""The types that change more of the book than the facts."""
 
 
 def _prepare(tx: Connection) -> None:
@@ -216,7 +224,7 @@ def _fetch(tx: Connection, places: set[Place]) -> dict[Place, bytes]:
 def _row(letter: Letter, now_us: int) -> tuple[Any, ...]:
     """A fact as a row of `facts`, in the order of its columns."""
     fact = letter.fact
-    grade = fact.grade if isinstance(fact, RatingGiven | RatingChanged) else None
+    grade = fact.grade if isinstance(fact, (RatingGiven, RatingChanged)) else None
     was = fact.was if isinstance(fact, RatingChanged) else None
     return (
         letter.ledger, letter.seq, letter.window, letter.type, letter.version, letter.known, letter.subject,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select, update
 
 from appliance.county.reading import Letter, day_of
-from appliance.county.tables import boots, facts
+from appliance.county.tables import boots, devices, facts
 from appliance.window.facts import ClockSynced
 
 Boot = tuple[str, str]
@@ -52,5 +52,6 @@ def _move(tx: Connection, ledger: str, boot: str, seqs: list[int], by: list[int]
         if right != at_us:
             where = (facts.c.ledger == ledger, facts.c.seq == seq)
             tx.execute(update(facts).where(*where).values(at_us=right, day=day_of(right)))
+            tx.execute(update(devices).where(devices.c.ledger == ledger, devices.c.seq == seq).values(at_us=right))
             moved.add(window)
     return moved

@@ -136,9 +136,13 @@ class Inlet:
         while end - at >= 2:
             body, length = at + 2, data[at + 1]
             if length > 127:
-                body, length = _length(data, at + 1)
-                if not body:
-                    break
+                # Two digits are what nearly every fact has.
+                if end - body and data[body] < 128:
+                    body, length = body + 1, length & 127 | data[body] << 7
+                else:
+                    body, length = _length(data, at + 1)
+                    if not body:
+                        break
             after = body + length
             kind = data[at] & 0xF0
             if kind == _PUBLISH and length > self._largest + HEAD:

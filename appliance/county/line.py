@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance import wire
 from appliance.county.inlet import Inlet
+from appliance.window.moment import CHINA
 
 KINDS: Final = ("fact/#", "presence", "status", "health")
 OWED: Final = 10_000
@@ -75,7 +77,8 @@ class Line:
             client.username_pw_set(broker.username, broker.password)
         client.max_inflight_messages_set(OWED)
         client.connect_timeout = GREETING_S
-        client.will_set(self._presence_topic, wire.encode(self._presence(False)), qos=1, retain=True)
+        will = wire.Presence(online=False, session=session)
+        client.will_set(self._presence_topic, wire.encode(will), qos=1, retain=True)
         client.on_connect, client.on_subscribe = self._greeted, self._heard
         client.on_disconnect, client.on_publish = self._left, self._confirmed
         self._answer: str | None = None
@@ -147,7 +150,7 @@ class Line:
         return wire.county_topic(self._county, "county", "presence")
 
     def _presence(self, online: bool) -> wire.Presence:
-        return wire.Presence(online=online, session=self._session)
+        return wire.Presence(online=online, session=self._session, at=datetime.now(CHINA))
 
     # ---- what paho calls; flags only
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -119,11 +119,12 @@ class Device(msgspec.Struct, frozen=True):
     fault: Fault | None
 
 
-def all_devices(tx: Connection) -> list[Device]:
-    """Every device that ever failed, as it is now."""
+def all_devices(tx: Connection, windows: Collection[str] | None = None) -> list[Device]:
+    """Every device that ever failed, as it is now; of all windows or of some."""
+    wanted = select(devices) if windows is None else select(devices).where(devices.c.window.in_(windows))
     return [
         Device(it.window, it.ledger, it.seq, it.device, Fault(it.device, it.reason, it.at_us) if it.failed else None)
-        for it in tx.execute(select(devices))
+        for it in tx.execute(wanted)
     ]
 
 

@@ -35,6 +35,7 @@ Sight = Literal["presence", "status", "health"]
 
 WINDOW: Final = re.compile(r"(\d{6})-[0-9A-Za-z]{1,16}-\d{1,3}")
 TYPE: Final = re.compile(r"[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,3}")
+UPTIME: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{6,19})")
 LARGEST: Final = {"fact": wire.MAX_PAYLOAD, "presence": 1024, "status": 16 * 1024, "health": 64 * 1024}
 """Bytes that each kind of message may have."""
@@ -47,8 +48,6 @@ VERSION: Final = 1
 """The newest version of a fact's data that we know, of every type."""
 LONGEST: Final = 200
 """Characters that a subject or the name of a boot may have."""
-# A Pi without a clock of its own says 1970; what is outside these is no time at all.
-EARLIEST, LATEST = -86_400, 4_102_444_800
 DAY = 86_400
 CHINA_S = 8 * 3600
 LAST_SEQ = 2**63 - 1
@@ -128,6 +127,7 @@ class Reader:
         self._under = f"{wire.ROOT}/{county}/"
         self._routes: dict[bytes, _Route] = {}
         self._days: dict[int, str] = {}
+        self._ledgers: set[str] = set()
         self._envelope = msgspec.json.Decoder(wire.Envelope)
 
     def read(self, arrived: Arrived) -> Letter | Sighting | Misfit | None:
@@ -153,35 +153,40 @@ class Reader:
                 payload.decode()  # msgspec does not look at the text within `data`
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self._unread(route, arrived, error)
-        named = _number(said.id)
-        if named is None or said.sequence != str(named[1]):
+        named = self._number(said.id, said.sequence)
+        if named is None:
             return self._misfit(route, arrived, "id", said.id)
-        ledger, seq = named
-        reason: Reason | None = None
-        version = VERSION
-        if said.source != route.source:
-            reason = "wrong_window"
-        elif said.type != route.full:
-            version = _version(said.type, route.type)
-            reason = None if version else "wrong_type"
-        up, second = _seconds(said.uptime), _second(said)
-        if reason is None:
-            reason = _flaw(said, up, second)
-        if reason is not None or up is None or second is None:
-            return self._misfit(route, arrived, reason or "field", said.source, ledger, seq)
-        known = route.data is not None and version == VERSION
+        version = VERSION if said.type == route.full else _version(said.type, route.type)
+        reason = _flaw(said, route, version)
+        if reason is not None:
+            return self._misfit(route, arrived, reason, said.source, *named)
         fact = None
-        if known and route.data is not None:
+        if route.data is not None and version == VERSION:
             try:
                 fact = route.data.decode(said.data)
             except msgspec.DecodeError as error:
-                return self._misfit(route, arrived, "data", str(error), ledger, seq)
+                return self._misfit(route, arrived, "data", str(error), *named)
+        second = said.time.timestamp()
         days = int((second + CHINA_S) // DAY)
         return Letter(
-            ledger, seq, route.window or "", route.type, version, known, said.subject,
-            self._days.get(days) or self._day(days), round(second * 1e6), said.clocksynced, said.bootid, up,
-            said.prevhash, payload, fact,
+            named[0], named[1], route.window or "", route.type, version, fact is not None, said.subject,
+            self._days.get(days) or self._day(days), round(second * 1e6), said.clocksynced, said.bootid,
+            float(said.uptime), said.prevhash, payload, fact,
         )  # fmt: skip
+
+    def _number(self, name: str, sequence: str) -> tuple[str, int] | None:
+        """Ledger and sequence, if the id is exactly what these make."""
+        ledger = name[:8]
+        if name != ledger + "-" + sequence.rjust(6, "0") or not sequence.isascii() or not sequence.isdigit():
+            return None
+        if ledger not in self._ledgers:
+            if _number(name) is None:
+                return None
+            if len(self._ledgers) > 100_000:
+                self._ledgers.clear()
+            self._ledgers.add(ledger)
+        seq = int(sequence)
+        return (ledger, seq) if sequence[0] != "0" and seq <= LAST_SEQ else None
 
     def _unread(self, route: _Route, arrived: Arrived, error: Exception) -> Misfit:
         """Why no envelope could be read, and the id if that much could."""
@@ -280,26 +285,19 @@ def _version(type_: str, short: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _seconds(up: str) -> float | None:
-    try:
-        seconds = float(up)
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < 1e11 else None
-
-
-def _second(said: wire.Envelope) -> float | None:
-    if said.time.tzinfo is None:
-        return None
-    second = said.time.timestamp()
-    return second if EARLIEST <= second < LATEST else None
-
-
-def _flaw(said: wire.Envelope, up: float | None, second: float | None) -> Reason | None:
-    if second is None:
+def _flaw(said: wire.Envelope, route: _Route, version: int) -> Reason | None:
+    """What is wrong with an envelope whose every field is there."""
+    if said.source != route.source:
+        return "wrong_window"
+    if not version:
+        return "wrong_type"
+    # A Pi without a clock of its own says 1970; what is before that or after this century is no time at all.
+    if said.time.tzinfo is None or not 1970 <= said.time.year < 2100:
         return "time"
-    plain = len(said.subject) <= LONGEST and len(said.bootid) <= LONGEST and "\0" not in said.subject + said.bootid
-    if up is None or not plain or said.specversion != "1.0" or len(said.prevhash) != 64:
+    subject, boot = said.subject, said.bootid
+    if len(subject) > LONGEST or len(boot) > LONGEST or "\0" in subject or "\0" in boot:
+        return "field"
+    if len(said.prevhash) != 64 or said.specversion != "1.0" or not UPTIME.fullmatch(said.uptime):
         return "field"
     return None
 

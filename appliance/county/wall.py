@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from appliance import wire
-from appliance.county.book import Book, Kept
+from appliance.county.book import COUNTED, Book, Kept
 from appliance.county.chain import Place
 from appliance.county.monitor import Fault, Row, Seen, row, worst_first
 from appliance.county.presence import SILENCE_S
@@ -48,7 +48,7 @@ class _Day:
     def hear(self, ledger: str, seq: int, fact: Fact) -> None:
         if isinstance(fact, VisitEnded):
             self.ended.add(fact.visit)
-        elif isinstance(fact, RatingGiven | RatingChanged):
+        elif isinstance(fact, (RatingGiven, RatingChanged)):
             before = self.rated.get(fact.visit)
             if before and before[0] == ledger and before[1] >= seq:
                 return
@@ -71,6 +71,10 @@ class _Window:
     unknown: int = 0
     cleared: bool = False
     """Taken down: its retained topics were cleared, and nothing was heard since."""
+
+    def forget(self) -> None:
+        """Its times were put right: what came of them is to be told anew."""
+        self.day, self.devices, self.cleared = _Day(), {}, False
 
     def hear_device(self, ledger: str, seq: int, device: str, fault: Fault | None) -> None:
         before = self.devices.get(device)
@@ -119,14 +123,19 @@ class Wall:
 
     def take(self, kept: Kept, now_us: int) -> None:
         """A batch that was committed."""
-        days = list(self._book.told(self._day, sorted(kept.moved))) if kept.moved else []
+        moved = sorted(kept.moved)
+        told = list(self._book.told(self._day, moved)) if moved else []
+        devices = self._book.devices(moved) if moved else []
         with self._changed:
-            for window in kept.moved:
-                self._window(window).day = _Day()
-            for past in days:
-                self._window(past.window).day.hear(past.ledger, past.seq, past.fact)
+            for window in moved:
+                self._window(window).forget()
             for letter in kept.letters.values():
-                self._hear(letter, counted=letter.day == self._day and letter.window not in kept.moved)
+                if letter.window not in kept.moved:
+                    self._hear(letter)
+            for device in devices:
+                self._window(device.window).hear_device(device.ledger, device.seq, device.device, device.fault)
+            for past in told:
+                self._window(past.window).day.hear(past.ledger, past.seq, past.fact)
             for sighting in kept.sightings:
                 self._see(sighting)
             self._count(kept, now_us)
@@ -200,16 +209,17 @@ class Wall:
             self._windows[name] = _Window(Seen(name))
         return self._windows[name]
 
-    def _hear(self, letter: Letter, counted: bool) -> None:
-        window, fact = self._window(letter.window), letter.fact
+    def _hear(self, letter: Letter) -> None:
+        window, fact = self._windows.get(letter.window) or self._window(letter.window), letter.fact
         window.cleared = False
-        if isinstance(fact, DeviceFailed):
+        if letter.type in COUNTED:
+            if fact is not None and letter.day == self._day:
+                window.day.hear(letter.ledger, letter.seq, fact)
+        elif isinstance(fact, DeviceFailed):
             fault = Fault(fact.device, fact.reason, letter.time_us)
             window.hear_device(letter.ledger, letter.seq, fact.device, fault)
         elif isinstance(fact, DeviceRecovered):
             window.hear_device(letter.ledger, letter.seq, fact.device, None)
-        elif fact is not None and counted:
-            window.day.hear(letter.ledger, letter.seq, fact)
 
     def _see(self, sighting: Sighting) -> None:
         window, value, at = self._window(sighting.window), sighting.value, sighting.heard_us

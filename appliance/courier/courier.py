@@ -136,8 +136,10 @@ class Courier:
         self._write_acked()
         self._waiting.clear()
         self._standing.begin()
-        self._standing.say_presence()
+        # Who hears that we are there may speak to us at once; what the broker held of us before is old news by then.
         self._line.subscribe(letters.topics(self._window))
+        self._standing.say_presence()
+        self._line.subscribe([wire.window_topic(self._window, "presence")])
         return Flight(self._ledger.last_seq, first=self._pace.resend_first, last=self._pace.resend_last)
 
     # ---- out ----------------------------------------------------------------------------------------------------

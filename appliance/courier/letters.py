@@ -59,12 +59,11 @@ _presence = msgspec.json.Decoder(wire.Presence)
 
 
 def topics(window: str) -> list[str]:
-    """What a window asks the broker for."""
+    """What a window asks the broker for; its own presence it asks for last, by itself."""
     county = window.split("-", 1)[0]
     return [
         wire.window_topic(window, "ack"),
         wire.window_topic(window, "order", "+"),
-        wire.window_topic(window, "presence"),
         wire.county_topic(county, "documents", "+"),
         wire.county_topic(county, "county", "presence"),
     ]

@@ -8,7 +8,6 @@ import socket
 import threading
 
 CHUNK = 65536
-LOOK_EVERY = 0.5
 
 
 class Cable:
@@ -50,7 +49,7 @@ class Cable:
             watch.register(self._nudged, selectors.EVENT_READ)
             while not self._closed.is_set():
                 self._watch_ends(watch)
-                for key, _ in watch.select(LOOK_EVERY):
+                for key, _ in watch.select():
                     self._serve(key.fileobj)  # type: ignore[arg-type]  # only sockets are registered
         for end in list(self._pairs):
             end.close()

@@ -25,23 +25,41 @@ class Contact:
         self.since = 0.0
         self._bounce_s = bounce_s
         self._quiet_until = float("-inf")
+        self._level = False
+        self._owed = False
 
     def begin(self, closed: bool, at: Moment) -> None:
         """Take the level as it is found, without calling it a change."""
-        self.closed, self.since = closed, at.up
+        self.closed = self._level = closed
+        self.since = at.up
 
     def meets(self, closed: bool, at: Moment) -> bool:
-        """An edge or a level read; True when the contact changed."""
-        if closed == self.closed or at.up < self._quiet_until:
+        """An edge; True when the contact changed."""
+        before, self._level = self._level, closed
+        if at.up < self._quiet_until:
             return False
-        self.closed, self.since = closed, at.up
-        self._quiet_until = at.up + self._bounce_s
-        return True
+        if self._owed:
+            # The card kept us longer than the bounce: what the contact had settled to was never read. A release in
+            # that time must not swallow the press that comes now.
+            self.closed = before
+        return self._becomes(closed, at)
+
+    def reads(self, closed: bool, at: Moment) -> bool:
+        """A level read; True when the contact changed without an edge that counted."""
+        self._level = closed
+        return at.up >= self._quiet_until and self._becomes(closed, at)
 
     def quiet_for(self, at: Moment) -> float | None:
-        """Seconds until the level must be read again after a bounce, None when it need not."""
-        rest = self._quiet_until - at.up
-        return rest if rest > 0 else None
+        """Seconds until the level must be read after a bounce, None when it was."""
+        return max(0.0, self._quiet_until - at.up) if self._owed else None
+
+    def _becomes(self, closed: bool, at: Moment) -> bool:
+        self._owed = False
+        if closed == self.closed:
+            return False
+        self.closed, self.since = closed, at.up
+        self._quiet_until, self._owed = at.up + self._bounce_s, True
+        return True
 
 
 class Keys:
@@ -62,8 +80,9 @@ class Keys:
 
     def meets(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
         """One edge of one key."""
-        if not self._contacts[grade].meets(down, at):
-            return []
+        return self._changed(grade, down, at) if self._contacts[grade].meets(down, at) else []
+
+    def _changed(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
         if down:
             return [self._press(grade, at)]
         if grade in self._stuck:
@@ -75,7 +94,8 @@ class Keys:
         """All levels as read: what edges have missed, and keys that are down too long."""
         happenings: list[Happening] = []
         for grade, down in levels.items():
-            happenings += self.meets(grade, down, at)
+            if self._contacts[grade].reads(down, at):
+                happenings += self._changed(grade, down, at)
         return happenings + [KeySticks(at=at, grade=grade) for grade in self._newly_stuck(at)]
 
     def look_in(self, at: Moment) -> float:

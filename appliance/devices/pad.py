@@ -144,7 +144,7 @@ class Pad:
 
     def _read(self, at: Moment) -> None:
         self._hand_on(self._keys.read(self._levels(), at))
-        if self._away_button is not None and self._away.meets(self._away_button.is_pressed, at):
+        if self._away_button is not None and self._away.reads(self._away_button.is_pressed, at):
             self._hand_on(self._away_moves(at))
         else:
             self._hand_on(self._away_reads(at))

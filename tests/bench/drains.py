@@ -103,7 +103,7 @@ def drain_paho(name: str, port: int, database: Path, count: int) -> float:
     def take(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         seen[0] += 1
         if most:
-            waiting.append(message.payload)
+            waiting.append(bytes(message.payload))
             if len(waiting) >= most:
                 keep()
 
