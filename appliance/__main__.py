@@ -63,7 +63,9 @@ def _run(given: argparse.Namespace) -> int:
         return _say(wrong, WRONG_SETTINGS)
     except UnknownProfile as unknown:
         makes = "、".join(unknown.known)
-        return _say(f"{given.settings} 的 [printer] make：没有“{unknown.name}”这个型号，可以写 {makes}。", WRONG_SETTINGS)
+        return _say(
+            f"{given.settings} 的 [printer] make：没有“{unknown.name}”这个型号，可以写 {makes}。", WRONG_SETTINGS
+        )
     except LedgerUnusable as unusable:
         return _say(unusable, CANNOT_START)
     return _serve(window.run)

@@ -15,7 +15,15 @@ from appliance.ledger import Ledger, NotKept, Paper
 from appliance.window.decide import decide
 from appliance.window.desk import Desk, apply
 from appliance.window.facts import DeviceFailed, DeviceRecovered, Fact, PaperFailed, PaperPrinted, PaperUnconfirmed
-from appliance.window.happenings import DeviceFails, DeviceRecovers, Happening, PaperMoves, TimePasses, WindowStarts
+from appliance.window.happenings import (
+    DeviceFails,
+    DeviceRecovers,
+    Happening,
+    MaterialsArrive,
+    PaperMoves,
+    TimePasses,
+    WindowStarts,
+)
 from appliance.window.look import changes_in, look
 from appliance.window.moment import Moment
 from appliance.window.rules import Rules
@@ -77,6 +85,8 @@ class Counter:
         Raises Refused when the window will not, NotKept when the card did not take it: then nothing has happened.
         """
         with self._lock:
+            if isinstance(happening, MaterialsArrive) and self.case_of_form(happening.form) is not None:
+                return ()
             facts = self._decide(happening)
             if facts:
                 self._commit(facts, happening.at)
@@ -161,9 +171,12 @@ class Counter:
             outcome: Literal["failed", "unconfirmed"] = "failed" if paper.state == "queued" else "unconfirmed"
             self.tell(PaperMoves(at=self.moment(), paper=paper.paper, outcome=outcome, reason="restarted"))
 
-    def print_again(self, case: str, form: str) -> Paper | None:
-        """Queue the paper of a case once more, once per `form`; None when there is no such case."""
-        paper = self.ledger.queue_again(case, form, self.moment())
+    def print_again(self, case: str, after: str) -> Paper | None:
+        """Queue the paper of a case once more after its paper `after`; None when there is no such case.
+
+        Raises NotKept on a card that takes nothing.
+        """
+        paper = self.ledger.queue_again(case, after, self.moment())
         self.ring()
         return paper
 
@@ -179,7 +192,7 @@ class Counter:
 
     def case_of_form(self, form: str) -> str | None:
         """The case that a form was turned into, None when it was not."""
-        return self._desk.case_of_form(form)
+        return self.ledger.case_of_form(form)
 
     def ring_for(self, bell: Bell) -> None:
         """Ring this bell after every change, from the thread that made it; it must only wake somebody."""

@@ -18,6 +18,7 @@ class Hourglass:
     def step(self) -> None:
         """One wait, and what is due after it."""
         due = self._counter.changes_in()
+        self._prompting |= due is not None
         longest = AT_MOST if self._counter.kept else FULL_CARD
         self._watch.wait(longest if due is None else min(due, longest))
         self._counter.try_again()

@@ -6,12 +6,13 @@ The rules:
 - a damaged file is set aside under a dated name, never deleted; a file of a newer version is refused.
 """
 
+import logging
 import secrets
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -19,10 +20,12 @@ from typing import IO
 import msgspec
 
 from appliance import wire
-from appliance.ledger_file import Damage, create, damage_of, hold, set_aside
+from appliance.ledger_file import Damage, create, damage_of, hold, reserve, set_aside, unusable
 from appliance.window.desk import Desk
 from appliance.window.facts import CaseReceived, Fact, PaperFailed, PaperPrinted, PaperUnconfirmed
 from appliance.window.moment import Moment
+
+log = logging.getLogger(__name__)
 
 TAIL = 64
 WAL_PAGES_KEPT = 400
@@ -46,7 +49,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Paper(msgspec.Struct, frozen=True):
-    """One paper of a case: `copy` 0 first, n for the n-th 补打; queued, sending, confirmed, unconfirmed or failed."""
+    """One paper of a case: `copy` 0 first, n for the n-th 补打; queued, sending, confirmed, unconfirmed or failed.
+
+    `newest` is the latest paper of the same case.
+    """
 
     paper: str
     case: str
@@ -54,6 +60,7 @@ class Paper(msgspec.Struct, frozen=True):
     state: str
     reason: str
     at: datetime
+    newest: str
     content: CaseReceived
 
 
@@ -88,12 +95,14 @@ class Ledger:
         Raises LedgerUnusable, with the sentence to show, for a newer version, an unwritable place, or one in use.
         """
         guard = hold(path)
-        damage: Damage | None = None
-        if path.exists():
-            reason = damage_of(path)
-            damage = set_aside(path, reason) if reason else None
-        create(path, secrets.token_hex(4))
-        return cls(path, window, guard, damage)
+        try:
+            with reserve(guard):
+                reason = damage_of(path)
+                damage = set_aside(path, reason) if reason else None
+                create(path, secrets.token_hex(4))
+                return cls(path, window, guard, damage)
+        except sqlite3.OperationalError as error:
+            raise unusable(path, error) from error
 
     # ---- keeping ------------------------------------------------------------------------------------------------
 
@@ -226,6 +235,12 @@ class Ledger:
         """One paper by its number."""
         return next(iter(self._papers("WHERE paper = ?", paper)), None)
 
+    def case_of_form(self, form: str) -> str | None:
+        """The case that this very form was turned into: a double click counts once, however late."""
+        with self._lock:
+            row = self._writer.execute("SELECT case_no FROM papers WHERE form = ?", (form,)).fetchone()
+        return row[0] if row else None
+
     def next_paper(self) -> Paper | None:
         """The oldest paper that waits to be printed."""
         return next(iter(self._papers("WHERE state = 'queued' ORDER BY papers.rowid LIMIT ?", 1)), None)
@@ -243,30 +258,29 @@ class Ledger:
             except sqlite3.OperationalError as error:
                 raise NotKept(str(error)) from error
 
-    def queue_again(self, case: str, form: str, at: Moment) -> Paper | None:
-        """Queue the paper of a case once more, once per form; None when there is no such case. Raises NotKept.
+    def queue_again(self, case: str, after: str, at: Moment) -> Paper | None:
+        """Queue the paper of a case once more, if its newest is `after` and on its way no longer; its newest then.
 
-        A copy counts as 补打 only when some print of the case may lie on somebody's counter already.
+        So the same button touched twice prints once. A copy counts as 补打 only when some print of the case may lie on
+        somebody's counter already. None when there is no such case. Raises NotKept.
         """
         with self._lock:
             known = self._papers("WHERE case_no = ? ORDER BY papers.rowid LIMIT ?", case, 1000)
             if not known:
                 return None
-            waiting = [one for one in known if one.state in ("queued", "sending")]
-            again = self._writer.execute("SELECT paper FROM papers WHERE form = ?", (form,)).fetchone()
-            if waiting or again:
-                return waiting[0] if waiting else self.paper(again[0])
-            return self._queue(known, form, at)
+            if known[-1].paper != after or known[-1].state in ("queued", "sending"):
+                return known[-1]
+            return self._queue(known, at)
 
-    def _queue(self, known: list[Paper], form: str, at: Moment) -> Paper | None:
+    def _queue(self, known: list[Paper], at: Moment) -> Paper | None:
         case, copy = known[0].case, sum(one.state in ("confirmed", "unconfirmed") for one in known)
         paper = f"{case}-{len(known)}"
         try:
             with self._writer:
                 self._writer.execute(
-                    "INSERT INTO papers (paper, case_no, copy, state, at, seq, form)"
-                    " SELECT ?, case_no, ?, 'queued', ?, seq, ? FROM papers WHERE paper = ?",
-                    (paper, copy, at.at.isoformat(), form, known[0].paper),
+                    "INSERT INTO papers (paper, case_no, copy, state, at, seq)"
+                    " SELECT ?, case_no, ?, 'queued', ?, seq FROM papers WHERE paper = ?",
+                    (paper, copy, at.at.isoformat(), known[0].paper),
                 )
         except sqlite3.OperationalError as error:
             raise NotKept(str(error)) from error
@@ -274,7 +288,8 @@ class Ledger:
         return self.paper(paper)
 
     def _papers(self, where: str, *values: object) -> list[Paper]:
-        columns = "paper, case_no, copy, state, reason, papers.at, payload"
+        newest = "(SELECT paper FROM papers AS later WHERE later.case_no = papers.case_no ORDER BY rowid DESC LIMIT 1)"
+        columns = f"paper, case_no, copy, state, reason, papers.at, {newest}, payload"
         with self._lock:
             rows = self._writer.execute(
                 f"SELECT {columns} FROM papers JOIN facts USING (seq) {where}",
@@ -289,22 +304,17 @@ class Ledger:
         state = self._writer.execute("SELECT state FROM desk").fetchone()[0]
         return msgspec.json.decode(state, type=Desk) if state else Desk(ledger=self.id)
 
-    def probe(self) -> None:
-        """Write one page and take it back: raises NotKept when the card takes nothing."""
-        with self._lock:
-            try:
-                with self._writer:
-                    self._writer.execute("UPDATE meta SET value = value WHERE name = 'session'")
-            except sqlite3.OperationalError as error:
-                raise NotKept(str(error)) from error
-
     def tidy(self) -> None:
         """Move the write-ahead log into the file once it is long: never on the way of a press."""
         wal = self.path.with_name(self.path.name + "-wal")
-        if wal.exists() and wal.stat().st_size > WAL_PAGES_KEPT * 4096:
-            with sqlite3.connect(self.path) as broom:
+        if not wal.exists() or wal.stat().st_size <= WAL_PAGES_KEPT * 4096:
+            return
+        with closing(sqlite3.connect(self.path)) as broom:
+            try:
                 broom.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            broom.close()
+            except sqlite3.OperationalError as error:
+                # On a full card the log stays long; the window must go on and say so.
+                log.warning("the ledger's log could not be folded in: %s", error)
 
     def close(self) -> None:
         """Close both connections; the last one folds the write-ahead log away."""
@@ -332,5 +342,5 @@ def _content(payload: bytes) -> CaseReceived:
     return msgspec.json.decode(envelope.data, type=CaseReceived)
 
 
-def _paper(paper: str, case: str, copy: int, state: str, reason: str, at: str, payload: bytes) -> Paper:
-    return Paper(paper, case, copy, state, reason, datetime.fromisoformat(at), _content(payload))
+def _paper(paper: str, case: str, copy: int, state: str, reason: str, at: str, newest: str, payload: bytes) -> Paper:
+    return Paper(paper, case, copy, state, reason, datetime.fromisoformat(at), newest, _content(payload))

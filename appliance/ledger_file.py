@@ -2,9 +2,11 @@
 
 import fcntl
 import hashlib
+import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,7 @@ from appliance.window.desk import Desk
 from appliance.window.moment import CHINA
 
 SCHEMA_VERSION = 1
+RESERVED = 128 * 1024
 CHAIN_CHECKED = 5000
 """Newest facts whose chain is walked at every start; the county walks all of it."""
 
@@ -26,7 +29,7 @@ CREATE TABLE outbox (seq INTEGER PRIMARY KEY);
 CREATE TABLE desk (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL);
 CREATE TABLE papers (
     paper TEXT NOT NULL UNIQUE, case_no TEXT NOT NULL, copy INTEGER NOT NULL, state TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, seq INTEGER NOT NULL REFERENCES facts, form TEXT NOT NULL UNIQUE
+    reason TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, seq INTEGER NOT NULL REFERENCES facts, form TEXT UNIQUE
 );
 CREATE INDEX papers_of_case ON papers (case_no);
 CREATE INDEX papers_waiting ON papers (state) WHERE state = 'queued';
@@ -52,6 +55,8 @@ def hold(path: Path) -> IO[bytes]:
 
     Raises LedgerUnusable when the place cannot be written or is held already.
     """
+    if path.is_dir() or not path.name:
+        raise LedgerUnusable(f"台账文件 {path} 是一个目录，请在设置里写文件的名字。")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         guard = path.with_name(path.name + ".lock").open("ab")
@@ -66,26 +71,42 @@ def hold(path: Path) -> IO[bytes]:
     return guard
 
 
+@contextmanager
+def reserve(guard: IO[bytes]) -> Iterator[None]:
+    """Give up the few blocks that the guard keeps on the card, so that a ledger can be opened even on a full one.
+
+    SQLite needs 32 KiB of shared memory beside a ledger that was closed in good order; without them a window on a full
+    card would not even come up to say so.
+    """
+    guard.truncate(0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.posix_fallocate(guard.fileno(), 0, RESERVED)
+
+
 def create(path: Path, ledger: str) -> None:
     """Make the tables where there are none, in one transaction: a kill leaves an empty file or a whole one."""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            if _version(connection) == SCHEMA_VERSION:
-                return
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            # A replaced ledger must not count its connections from one again: the county ignores sessions of the past.
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {TABLES}"
-                f"INSERT INTO meta VALUES ('ledger', '{ledger}'), ('session', {int(time.time())});"
-                f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-    except sqlite3.OperationalError as error:
-        raise LedgerUnusable(f"台账文件 {path} 不能建立（{error}），请检查存储卡是否已满或已损坏。") from error
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if _version(connection) == SCHEMA_VERSION:
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # A replaced ledger must not count its connections from one again: the county ignores sessions of the past.
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {TABLES}"
+            f"INSERT INTO meta VALUES ('ledger', '{ledger}'), ('session', {int(time.time())});"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
 
 
 def damage_of(path: Path) -> str:
-    """What is wrong with the file in a few words, empty when it is sound. Raises LedgerUnusable for a newer version."""
+    """What is wrong with the content of the file, in a few words; empty when it is sound.
+
+    Raises LedgerUnusable for a newer version, sqlite3.OperationalError when it cannot be read for now: a full card, a
+    lock or a missing right is no damage, and sets nothing aside.
+    """
     try:
         with closing(sqlite3.connect(path)) as connection:
             version = _version(connection)
@@ -95,8 +116,22 @@ def damage_of(path: Path) -> str:
                     "请升级程序后再启动。"
                 )
             return "" if version == 0 and _empty(connection) else _unsound(connection)
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):
+            return str(error)  # a table or column is gone
+        raise
     except sqlite3.DatabaseError as error:
         return str(error)
+
+
+def unusable(path: Path, error: sqlite3.OperationalError) -> LedgerUnusable:
+    """The sentence for a ledger that cannot be opened now."""
+    words = str(error)
+    if "locked" in words or "busy" in words:
+        return LedgerUnusable(f"台账文件 {path} 正被另一个程序使用，请先停止那个程序。")
+    if "full" in words:
+        return LedgerUnusable(f"存储卡已满，台账文件 {path} 打不开；请腾出空间后重新启动。")
+    return LedgerUnusable(f"台账文件 {path} 打不开（{words}），请检查存储卡和目录权限。")
 
 
 def set_aside(path: Path, reason: str) -> Damage:
@@ -123,6 +158,10 @@ def _empty(connection: sqlite3.Connection) -> bool:
 
 def _unsound(connection: sqlite3.Connection) -> str:
     verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if verdict != "ok":
+        return verdict
+    # The quick check leaves indexes out, and papers are found by theirs; facts have none.
+    verdict = str(connection.execute("PRAGMA integrity_check(papers)").fetchone()[0])
     if verdict != "ok":
         return verdict
     state = connection.execute("SELECT state FROM desk").fetchone()

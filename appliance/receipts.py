@@ -1,6 +1,7 @@
 """Between the counter and the printer: which paper comes next, what it says, and what became of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from appliance.counter import Counter
 from appliance.devices.condition import Outcome
@@ -21,11 +22,13 @@ class PaperTray:
     def __init__(self, counter: Counter, write: Callable[[CaseReceived, int], document.Document]) -> None:
         self._counter = counter
         self._write = write
+        self._owed: PaperMoves | None = None
 
     def next_queued(self) -> Queued | None:
-        """The oldest paper that waits, written out."""
+        """The oldest paper that waits, written out; none while the card owes us the outcome of the last one."""
+        self._settle()
         paper = self._counter.ledger.next_paper()
-        if paper is None:
+        if paper is None or self._owed is not None:
             return None
         return Queued(paper.paper, document.encode(self._write(paper.content, paper.copy)))
 
@@ -39,10 +42,17 @@ class PaperTray:
         return True
 
     def came_out(self, paper: str, outcome: Outcome) -> None:
-        """Commit what became of the paper."""
-        self._counter.tell(
-            PaperMoves(at=self._counter.moment(), paper=paper, outcome=outcome.state, reason=outcome.reason)
-        )
+        """Commit what became of the paper; on a card that takes nothing, as soon as it takes it."""
+        at = self._counter.moment()
+        self._owed = PaperMoves(at=at, paper=paper, outcome=outcome.state, reason=outcome.reason)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._owed is None:
+            return
+        with suppress(NotKept):
+            self._counter.handle(self._owed)
+            self._owed = None
 
 
 class PrintLoop:

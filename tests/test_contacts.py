@@ -100,6 +100,12 @@ def test_a_key_found_down_at_the_start_is_no_press_but_sticks() -> None:
     assert [type(one) for one in board.read(held, at(10.1))] == [KeySticks]
 
 
+def test_a_key_found_down_is_freed_when_it_comes_up_however_soon() -> None:
+    board = Keys(bounce_s=0.03, together_s=0.15, stuck_s=10)
+    board.begin({**dict.fromkeys(GRADES, False), 2: True}, START)
+    assert [type(one) for one in board.meets(2, False, at(2))] == [KeyFrees]
+
+
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), max_size=200))
 def test_a_contact_never_changes_twice_within_its_bounce(edges: list[tuple[float, bool]]) -> None:
     contact, now, changes = Contact(0.03), 0.0, []
@@ -213,7 +219,7 @@ def view(asks: Literal["press", "thanks", "two_keys"] | None, away: bool = False
         served_today=0,
         troubles=(),
         stuck=(),
-        switch_closed=away,
+        switch_holds=away,
         kept=True,
     )
 

@@ -3,13 +3,17 @@
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.clock import Clock, kernel_synced
 from appliance.counter import Counter
+from appliance.devices.condition import Outcome
 from appliance.hourglass import Hourglass
 from appliance.ledger import Ledger, NotKept
 from appliance.loops import Loops
+from appliance.paper.document import Document
+from appliance.receipts import PaperTray
 from appliance.window.facts import Handed
 from appliance.window.happenings import (
     AwayButtonPresses,
@@ -113,7 +117,7 @@ def test_a_paper_that_came_out_is_a_fact_and_its_reprint_counts(counter: Counter
     case = take_in(counter, "f-1")
     counter.handle(PaperMoves(at=counter.moment(), paper=f"{case}-0", outcome="confirmed"))
     assert types(ledger)[-1] == "paper.printed"
-    again = counter.print_again(case, "f-9")
+    again = counter.print_again(case, f"{case}-0")
     assert again is not None
     assert again.copy == 1
 
@@ -147,6 +151,38 @@ def test_devices_are_spared_the_card_but_the_card_is_not_forgotten(counter: Coun
     assert not counter.kept
 
 
+def test_an_outcome_that_the_card_did_not_take_is_told_when_it_does(counter: Counter, ledger: Ledger) -> None:
+    counter.handle(ClerkArrives(at=counter.moment(), number="0107"))
+    case = take_in(counter, "f-1")
+    tray = PaperTray(counter, lambda _case, _copy: Document(()))
+    assert tray.sending(f"{case}-0")
+    while counter.kept:
+        ledger._writer.execute("PRAGMA max_page_count = 1")
+        counter.tell(AwayButtonPresses(at=counter.moment()))
+    tray.came_out(f"{case}-0", Outcome("confirmed"))
+    assert tray.next_queued() is None
+    ledger._writer.execute("PRAGMA max_page_count = 100000")
+    assert tray.next_queued() is None
+    assert [paper.state for paper in ledger.papers()] == ["confirmed"]
+
+
+def test_a_form_sent_again_much_later_is_still_the_same_case(counter: Counter) -> None:
+    counter.handle(ClerkArrives(at=counter.moment(), number="0107"))
+    first = take_in(counter, "f-0")
+    for n in range(1, 80):
+        take_in(counter, f"f-{n}")
+    assert take_in(counter, "f-0") == first
+
+
+def test_time_closes_a_prompt_that_was_open_before_the_loop_began(tmp_path: Path, rules: Rules) -> None:
+    ledger = Ledger.open(tmp_path / "a.db", WINDOW)
+    counter = Counter(ledger, msgspec.structs.replace(rules, prompt_s=0.2), Clock())
+    serve_one(counter)
+    glass = Hourglass(counter)
+    until(lambda: glass.step() or types(ledger)[-1] == "rating.declined")
+    ledger.close()
+
+
 def test_damage_is_told_to_clerk_and_county(tmp_path: Path, rules: Rules, hand_clock: HandClock) -> None:
     path = tmp_path / "a.db"
     path.write_bytes(b"this is no ledger" * 600)
@@ -175,8 +211,6 @@ def test_presses_from_many_threads_are_all_kept_once_and_in_one_chain(counter: C
 
 
 def test_time_alone_closes_a_prompt(tmp_path: Path, rules: Rules) -> None:
-    import msgspec
-
     ledger = Ledger.open(tmp_path / "a.db", WINDOW)
     counter = Counter(ledger, msgspec.structs.replace(rules, prompt_s=0.2), Clock())
     glass, loops = Hourglass(counter), Loops()

@@ -245,6 +245,18 @@ def test_nothing_is_acknowledged_while_the_book_takes_nothing(
     assert kept(collector.book) == [payload for _, payload in pen.written]
 
 
+def test_a_book_that_is_locked_at_the_start_is_waited_for(mosquitto: Broker, tmp_path: Path) -> None:
+    book = Book(f"sqlite:///{tmp_path}/book.db")
+    with Book(str(book.engine.url)).engine.connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        collector = Running(book, mosquitto.port)
+        until(lambda: collector.wall.standing().trouble == "book", "the wall says that the book takes nothing")
+        other.rollback()
+    collector.connected()
+    assert collector.wall.standing().trouble is None
+    collector.stop()
+
+
 def test_a_broker_that_is_killed_loses_nothing(broker: Broker, collect: Collect, tmp_path: Path) -> None:
     collector = collect(broker)
     window = Window(tmp_path, broker.port).start()

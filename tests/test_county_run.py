@@ -124,6 +124,7 @@ def test_it_ends_in_order_when_told_to(program: Program, window: Window, number:
 
 def test_its_health_is_told_in_numbers(program: Program, window: Window) -> None:
     program.start().ready()
+    until(lambda: program.asks("/healthz")["connected"], "it is connected", 20)
     window.commit(3)
     until(lambda: program.asks("/healthz")["facts"] == 3, "three facts")
     said = program.asks("/healthz")

@@ -121,6 +121,32 @@ def test_a_rating_may_be_changed_within_five_seconds_and_not_after() -> None:
     assert (window.grade(), window.state()) == (2, "idle")
 
 
+def test_changes_end_five_seconds_after_the_first_press_however_many_there_are() -> None:
+    window = asked()
+    window.press(4)
+    assert window.passes(3).press(2) == ["rating.changed"]
+    assert window.passes(1.9).press(3) == ["rating.changed"]
+    assert window.passes(0.2).press(5) == ["press.stray"]
+    assert window.grade() == 3
+
+
+def test_a_hand_that_lies_on_the_pad_does_not_keep_it_open_for_ever() -> None:
+    window = asked()
+    for _ in range(40):
+        window.passes(2).press(5)
+        window.passes(0.05).press(4, 5)
+    assert window.state() == "idle"
+
+
+def test_a_rating_is_not_open_again_after_a_restart_with_the_clock_set_back() -> None:
+    window = asked()
+    window.press(4)
+    given_at = window.wall
+    window.passes(900)
+    window.boot, window.up, window.wall = "boot-2", 20.0, given_at + timedelta(seconds=2)
+    assert window.press(1) == ["press.stray"]
+
+
 def test_the_same_key_again_is_neither_a_change_nor_a_stray_press() -> None:
     window = asked()
     window.press(4)
@@ -346,11 +372,10 @@ def receipt(window: Window, form: str) -> MaterialsArrive:
     return MaterialsArrive(at=window.now, form=form, item="mzbx", applicant="欧阳小妹", materials=handed)
 
 
-def test_a_receipt_masks_the_applicant_and_a_double_click_counts_once() -> None:
+def test_a_receipt_masks_the_applicant() -> None:
     window = on_duty()
     window.tell(VisitBegins(at=window.now))
     assert window.tell(receipt(window, "form-1-of-this-page")) == ["case.received"]
-    assert window.tell(receipt(window, "form-1-of-this-page")) == []
     case = window.told[-1]
     assert (getattr(case, "applicant", ""), getattr(case, "case", "")) == ("欧阳*", "0107-1-20261123-3F001")
 
@@ -373,6 +398,27 @@ def test_numbers_go_on_when_the_clock_comes_back_to_a_day_it_had_left() -> None:
     window.tell(VisitBegins(at=window.now))
     assert window.desk.visit is not None
     assert window.desk.visit.number == "20261123-0002"
+
+
+def test_no_number_is_given_twice_however_the_clock_wanders() -> None:
+    window = on_duty()
+    numbers: list[str] = []
+    for days in [*range(0, 120, 3), 0, 3, 60, 117, 1]:
+        window.wall = NINE + timedelta(days=days)
+        window.tell(VisitBegins(at=window.now))
+        window.tell(receipt(window, f"form-{len(numbers)}"))
+        numbers.append(str(getattr(window.told[-1], "case", "")))
+        window.tell(VisitEnds(at=window.now))
+        numbers.append(window.told[-1].subject)
+    assert len(numbers) == len(set(numbers))
+
+
+def test_a_switch_that_nobody_can_read_does_not_hold_the_window_away() -> None:
+    window = on_duty()
+    window.tell(SwitchReads(at=window.now, closed=True))
+    window.tell(DeviceFails(at=window.now, device="pad", reason="no_gpio"))
+    assert not look(window.desk, window.now, RULES).switch_holds
+    assert window.tell(ClerkReturns(at=window.now)) == ["away.ended"]
 
 
 # ---- devices, orders --------------------------------------------------------------------------------------------

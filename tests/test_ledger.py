@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -137,20 +138,26 @@ def test_a_paper_goes_its_way_and_a_reprint_counts(ledger: Ledger) -> None:
     assert ledger.next_paper() is None
     assert [paper.state for paper in ledger.papers_left()] == ["sending"]
     ledger.commit([PaperPrinted(paper=f"{number}-0", case=number, copy=0)], AT, desk)
-    again = ledger.queue_again(number, "b", AT)
+    again = ledger.queue_again(number, f"{number}-0", AT)
     assert again is not None
     assert (again.paper, again.copy) == (f"{number}-1", 1)
-    twice = ledger.queue_again(number, "b", AT)
-    assert twice == again
+    assert ledger.queue_again(number, f"{number}-0", AT) == again
+    ledger.commit([PaperPrinted(paper=f"{number}-1", case=number, copy=1)], AT, desk)
+    touched_late = ledger.queue_again(number, f"{number}-0", AT)
+    assert touched_late is not None
+    assert touched_late.paper == f"{number}-1"
+    third = ledger.queue_again(number, f"{number}-1", AT)
+    assert third is not None
+    assert (third.paper, third.copy, third.newest) == (f"{number}-2", 2, f"{number}-2")
 
 
 def test_a_print_that_never_began_is_not_a_first_copy(ledger: Ledger) -> None:
     number, desk = "0107-1-20261123-3F001", Desk(ledger=ledger.id)
     ledger.commit([case(number, "a")], AT, desk)
     ledger.commit([PaperFailed(paper=f"{number}-0", case=number, copy=0, reason="absent")], AT, desk)
-    again = ledger.queue_again(number, "b", AT)
+    again = ledger.queue_again(number, f"{number}-0", AT)
     assert again is not None
-    assert again.copy == 0
+    assert (again.paper, again.copy) == (f"{number}-1", 0)
 
 
 def test_there_is_no_reprint_of_an_unknown_case(ledger: Ledger) -> None:
@@ -223,6 +230,48 @@ def test_a_place_that_cannot_be_written_is_a_sentence() -> None:
         Ledger.open(Path("/proc/nowhere/ledger.db"), WINDOW)
 
 
+def test_a_folder_is_a_sentence_and_stays_where_it_is(tmp_path: Path) -> None:
+    with pytest.raises(LedgerUnusable, match="目录"):
+        Ledger.open(tmp_path, WINDOW)
+    assert tmp_path.is_dir()
+
+
+def test_a_ledger_that_another_program_locks_is_a_sentence_and_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    filled(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerUnusable, match="另一个程序"):
+        Ledger.open(path, WINDOW)
+    other.close()
+    ledger = Ledger.open(path, WINDOW)
+    assert (ledger.damage, ledger.last_seq) == (None, 200)
+    ledger.close()
+
+
+def unindex(path: Path) -> None:
+    """Make an index of papers disagree with its table, which the quick check does not see."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        rows = "SELECT rootpage FROM sqlite_master WHERE name = 'papers_of_case'"
+        page = other.execute(rows).fetchone()[0]
+        other.execute("INSERT INTO papers (paper, case_no, copy, state, at, seq) VALUES ('p', 'c', 0, 'failed', '', 1)")
+    content = bytearray(path.read_bytes())
+    start = (page - 1) * 4096
+    at = content.index(b"c", start + 8, start + 4096)
+    content[at : at + 1] = b"x"
+    path.write_bytes(bytes(content))
+
+
+def test_an_index_that_disagrees_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    filled(path)
+    unindex(path)
+    ledger = Ledger.open(path, WINDOW)
+    assert ledger.damage is not None
+    ledger.close()
+
+
 def test_an_empty_file_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     ledger = Ledger.open(tmp_path / "ledger.db", WINDOW)
@@ -261,6 +310,17 @@ try:
 except NotKept:
     refused_again = True
 assert ledger.next_session() > 1
+for _ in range(300):
+    ledger.tidy()
+ledger.close()
+while True:
+    try:
+        filler.write(bytes(512))
+    except OSError:
+        break
+ledger = Ledger.open(Path(sys.argv[1]) / "ledger.db", WINDOW)
+assert ledger.damage is None, "a full card is no damage"
+assert ledger.last_seq == kept
 (Path(sys.argv[1]) / "filler").unlink()
 filler.close()
 assert ledger.commit(stray(1), AT, Desk(ledger=ledger.id)) == [kept + 1]

@@ -142,9 +142,9 @@ def test_the_clerk_is_told_what_became_of_the_paper(
 def again(client: FlaskClient, page: str) -> str:
     """Touch 补打 as the page shows it; where it leads."""
     text = client.get(page).get_data(as_text=True)
-    form = text.split('/again"')[1].split('name="form" value="')[1].split('"')[0]
+    after = text.split('/again"')[1].split('name="after" value="')[1].split('"')[0]
     action = text.split('/again"')[0].rsplit('action="', 1)[1] + "/again"
-    answer = client.post(action, data={"form": form}, headers=FORM)
+    answer = client.post(action, data={"after": after}, headers=FORM)
     assert answer.status_code == 303
     return answer.headers["Location"]
 
@@ -156,9 +156,11 @@ def test_a_reprint_touched_twice_prints_once_and_says_which_copy_it_is(
     paper = receive(client, "one")
     comes_out(counter, paper, "confirmed")
     shown = client.get(f"/papers/{paper}").get_data(as_text=True)
-    form = shown.split('name="form" value="')[1].split('"')[0]
+    after = shown.split('name="after" value="')[1].split('"')[0]
     case = counter.ledger.papers()[0].case
-    places = {client.post(f"/papers/{case}/again", data={"form": form}, headers=FORM).headers["Location"] for _ in "ab"}
+    places = {
+        client.post(f"/papers/{case}/again", data={"after": after}, headers=FORM).headers["Location"] for _ in "ab"
+    }
     assert len(places) == 1
     assert [one.copy for one in counter.ledger.papers()] == [1, 0]
     assert "补打第 1 次" in client.get(places.pop()).get_data(as_text=True)

@@ -101,6 +101,7 @@ class Collector:
             self._refused(error)
             self._dial_at = self._keep_at
             return
+        self._recovered()
         try:
             self._line = Line(self._county, self._name, self._broker, session)
         except (OSError, ValueError) as error:
@@ -166,9 +167,7 @@ class Collector:
             return
         self._linger = min(LINGER_S, time.monotonic() - began)
         self._held = Batch()
-        if self._refusals:
-            self._refusals = 0
-            self._wall.trouble(None)
+        self._recovered()
         self._acknowledge(batch)
         for part in kept:
             self._wall.take(part, self._stamp)
@@ -191,6 +190,12 @@ class Collector:
         self._keep_at = time.monotonic() + wait
         self._wall.trouble("book")
         log.error("the book takes nothing: %s; again in %.1f s", error.orig, wait)
+
+    def _recovered(self) -> None:
+        if self._refusals:
+            self._refusals = 0
+            self._wall.trouble(None)
+            log.info("the book takes what comes again")
 
     def _acknowledge(self, batch: Batch) -> None:
         if self._line is None:

@@ -22,11 +22,12 @@ Probe = Callable[[], bool]
 
 
 def answers_health(port: int) -> bool:
-    """Whether `/healthz` answers with JSON, well or not so well: both say that the process stands."""
+    """Whether `/healthz` answers with JSON and says `connected`: only then does a press reach the wall at once."""
     link = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_S)
     try:
         link.request("GET", "/healthz")
-        return isinstance(json.loads(link.getresponse().read()), dict)
+        said = json.loads(link.getresponse().read())
+        return isinstance(said, dict) and said.get("connected") is True
     except (OSError, http.client.HTTPException, ValueError):
         return False
     finally:

@@ -70,12 +70,14 @@ class Keys:
         self._together_s = together_s
         self._stuck_s = stuck_s
         self._stuck: set[Grade] = set()
+        self._found_down: set[Grade] = set()
         self._pressed: dict[Grade, float] = {}
 
     def begin(self, levels: Mapping[Grade, bool], at: Moment) -> list[Happening]:
         """The levels at the start; keys that are up are free, whatever a former run thought of them."""
         for grade, down in levels.items():
             self._contacts[grade].begin(down, at)
+        self._found_down = {grade for grade, down in levels.items() if down}
         return [KeyFrees(at=at, grade=grade) for grade, down in levels.items() if not down]
 
     def meets(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
@@ -85,8 +87,9 @@ class Keys:
     def _changed(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
         if down:
             return [self._press(grade, at)]
-        if grade in self._stuck:
+        if grade in self._stuck | self._found_down:
             self._stuck.discard(grade)
+            self._found_down.discard(grade)
             return [KeyFrees(at=at, grade=grade)]
         return []
 

@@ -205,14 +205,14 @@ class ClerkPages:
 
     def print_again(self, case: str) -> ResponseReturnValue:
         """Print the paper of a case once more; the same button touched twice prints once."""
-        newest = next((paper for paper in self._counter.ledger.papers(200) if paper.case == case), None)
-        if newest is None:
-            abort(HTTPStatus.NOT_FOUND)
+        after = request.form.get("after", "")[:80]
         try:
-            paper = self._counter.print_again(case, request.form.get("form", "")[:80])
+            paper = self._counter.print_again(case, after)
         except NotKept:
-            return self._paper_page(newest.paper, HTTPStatus.SERVICE_UNAVAILABLE, phrases.NOT_KEPT_NOW)
-        return redirect(f"/papers/{paper.paper if paper else newest.paper}", HTTPStatus.SEE_OTHER)
+            return self._paper_page(after, HTTPStatus.SERVICE_UNAVAILABLE, phrases.NOT_KEPT_NOW)
+        if paper is None:
+            abort(HTTPStatus.NOT_FOUND)
+        return redirect(f"/papers/{paper.paper}", HTTPStatus.SEE_OTHER)
 
     def _paper_page(self, number: str, code: int = 200, sentence: str = "") -> ResponseReturnValue:
         paper = self._counter.ledger.paper(number)

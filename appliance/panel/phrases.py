@@ -143,9 +143,7 @@ REFUSALS = {
     "away_now": "现在是暂时离开，请先回到窗口。",
     "switch_closed": SWITCH_HOLDS,
     "not_away": "窗口没有离开，不用再回到窗口。",
-    "item_unknown": "没有这个事项，请重新选择。",
     "form_incomplete": NOTHING_RECEIVED,
-    "case_unknown": "没有找到这张回执，没有补打。",
     "expected_back_past": "预计返回时间要晚于现在。",
 }
 REFUSED_ELSE = "现在不能这样操作。"
@@ -216,7 +214,6 @@ DEVICE_REASONS = {
     "no_glyph": "缺少一个生僻字，回执上印成了“〓”，请手写补正并报告县医保局",
     "not_written": "曾有一段时间写不进去，当时的操作没有保存",
     "damaged": "的原记录文件损坏，已另存并重新开始记录，请报告县医保局",
-    "unsynced": "没有校准，取件日期会标为暂定",
 }
 DEVICE_REASON_ELSE = "工作不正常，请检查电源和连线，仍不行请报告县医保局"
 

@@ -53,6 +53,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     clerk: Clerk | None
     away: Away | None
+    switch_holds: bool
     serving: bool
     asks: Literal["press", "thanks", "two_keys"] | None
     until: float | None
@@ -69,10 +70,6 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     def paper(self, number: str) -> Paper | None:
         """One of the latest papers."""
         return next((paper for paper in self.papers if paper.paper == number), None)
-
-    def prints(self, case: str) -> int:
-        """How many papers of a case there are among the latest."""
-        return sum(paper.case == case for paper in self.papers)
 
 
 class Stage:
@@ -91,6 +88,7 @@ class Stage:
             state=view.state,
             clerk=view.clerk,
             away=view.away,
+            switch_holds=view.switch_holds,
             serving=view.visit is not None,
             asks=view.asking.asks if view.asking else None,
             until=self._countdown(view, now),

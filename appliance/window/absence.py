@@ -13,7 +13,6 @@ from appliance.window.facts import AwayBegan, AwayEnded, Fact
 from appliance.window.happenings import ClerkReturns, ClerkStepsAway, SwitchReads
 from appliance.window.moment import Moment, elapsed
 from appliance.window.refusal import Refused
-from appliance.window.rules import Rules
 from appliance.window.view import Away, Clerk
 
 By = Literal["switch", "button", "panel"]
@@ -50,11 +49,11 @@ def step_away(away: Away | None, steps: ClerkStepsAway, number: str, clerk: Cler
     return (_amend(away, away.by, steps.reason, steps.expected_back, clerk),)
 
 
-def come_back(away: Away | None, returns: ClerkReturns, rules: Rules, clerk: Clerk | None) -> tuple[Fact, ...]:
-    """The panel ends an absence; Refused `switch_closed` while the switch itself still says away."""
+def come_back(away: Away | None, returns: ClerkReturns, held: bool, clerk: Clerk | None) -> tuple[Fact, ...]:
+    """The panel ends an absence; Refused `switch_closed` while a switch `held` closed says away."""
     if away is None:
         raise Refused("not_away")
-    if away.by == "switch" and rules.away_kind == "switch":
+    if held:
         raise Refused("switch_closed")
     return (end(away, "panel", returns.at, clerk),)
 

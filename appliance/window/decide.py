@@ -92,7 +92,13 @@ def _step_away(desk: Desk, steps: ClerkStepsAway, rules: Rules) -> tuple[Fact, .
 
 
 def _come_back(desk: Desk, returns: ClerkReturns, rules: Rules) -> tuple[Fact, ...]:
-    return absence.come_back(desk.away, returns, rules, desk.clerk)
+    return absence.come_back(desk.away, returns, switch_holds(desk, rules), desk.clerk)
+
+
+def switch_holds(desk: Desk, rules: Rules) -> bool:
+    """Whether only the switch itself can end the absence; one that nobody can read holds nothing."""
+    held = desk.away is not None and desk.away.by == "switch"
+    return held and rules.away_kind == "switch" and desk.trouble("pad") is None
 
 
 def _arrive(desk: Desk, arrives: ClerkArrives, rules: Rules) -> tuple[Fact, ...]:
@@ -133,8 +139,6 @@ def _end_visit(desk: Desk, ends: VisitEnds, rules: Rules) -> tuple[Fact, ...]:
 
 
 def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, ...]:
-    if desk.case_of_form(arrive.form) is not None:
-        return ()
     clerk = _at_the_counter(desk)
     number = case_number(desk, arrive.at, rules)
     received = cases.receive(

@@ -27,12 +27,11 @@ from appliance.window.rating import Prompt
 from appliance.window.view import Away, Clerk, Trouble, Visit
 
 DAYS_COUNTED = 31
-FORMS_REMEMBERED = 50
 ORDERS_REMEMBERED = 200
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many of each a day has seen: numbers are drawn from these, and never again within a ledger."""
+    """How many of each a day has seen: numbers are drawn from these, and none twice within a ledger."""
 
     day: str
     visits: int = 0
@@ -53,20 +52,21 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     prompt: Prompt | None = None
     troubles: tuple[Trouble, ...] = ()
     counts: tuple[Counts, ...] = ()
-    forms: tuple[tuple[str, str], ...] = ()
+    forgotten: Counts | None = None
+    """The newest of the days that `counts` no longer holds, with the highest number of each that any of them had."""
     orders: tuple[str, ...] = ()
 
     def counted(self, day: str) -> Counts:
         """The counts of a day, also of one that the clock had left and came back to."""
-        return next((counts for counts in self.counts if counts.day == day), Counts(day))
+        known = next((counts for counts in self.counts if counts.day == day), None)
+        if known is not None:
+            return known
+        old = self.forgotten
+        return Counts(day, old.visits, 0, old.cases, old.aways) if old and day <= old.day else Counts(day)
 
     def trouble(self, device: str) -> Trouble | None:
         """The open trouble of a device."""
         return next((trouble for trouble in self.troubles if trouble.device == device), None)
-
-    def case_of_form(self, form: str) -> str | None:
-        """The case that this very form was already turned into: a double click counts once."""
-        return next((case for known, case in self.forms if known == form), None)
 
 
 def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:
@@ -75,11 +75,26 @@ def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:
     return desk if change is None else msgspec.structs.replace(desk, **change(desk, fact, at))
 
 
-def _count(desk: Desk, at: Moment, **more: int) -> tuple[Counts, ...]:
+def _count(desk: Desk, at: Moment, **more: int) -> dict[str, Any]:
     today = desk.counted(at.day)
     counts = {name: getattr(today, name) + number for name, number in more.items()}
     others = [known for known in desk.counts if known.day != at.day]
-    return (*others[-DAYS_COUNTED + 1 :], msgspec.structs.replace(today, **counts))
+    over = others[: -DAYS_COUNTED + 1]
+    kept = (*others[-DAYS_COUNTED + 1 :], msgspec.structs.replace(today, **counts))
+    return {"counts": kept, "forgotten": _forget(desk.forgotten, over)}
+
+
+def _forget(forgotten: Counts | None, over: list[Counts]) -> Counts | None:
+    days = [day for day in (forgotten, *over) if day is not None]
+    if not days:
+        return None
+    return Counts(
+        max(one.day for one in days),
+        max(one.visits for one in days),
+        0,
+        max(one.cases for one in days),
+        max(one.aways for one in days),
+    )
 
 
 def _duty_began(desk: Desk, fact: DutyBegan, at: Moment) -> dict[str, Any]:
@@ -92,12 +107,12 @@ def _duty_ended(desk: Desk, fact: DutyEnded, at: Moment) -> dict[str, Any]:
 
 def _visit_began(desk: Desk, fact: VisitBegan, at: Moment) -> dict[str, Any]:
     visit = Visit(number=fact.visit, began=at)
-    return {"visit": visit, "prompt": None, "counts": _count(desk, at, visits=1)}
+    return {"visit": visit, "prompt": None, **_count(desk, at, visits=1)}
 
 
 def _visit_ended(desk: Desk, fact: VisitEnded, at: Moment) -> dict[str, Any]:
     prompt = Prompt(visit=fact.visit, opened=at, clerk=fact.clerk, item=fact.item)
-    return {"visit": None, "prompt": prompt, "free_since": at, "counts": _count(desk, at, served=1)}
+    return {"visit": None, "prompt": prompt, "free_since": at, **_count(desk, at, served=1)}
 
 
 def _rating_given(desk: Desk, fact: RatingGiven, at: Moment) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _rating_declined(desk: Desk, fact: RatingDeclined, at: Moment) -> dict[str, 
 
 def _away_began(desk: Desk, fact: AwayBegan, at: Moment) -> dict[str, Any]:
     new = desk.away is None or desk.away.number != fact.away
-    return {"away": absence.began(desk.away, fact, at), "counts": _count(desk, at, aways=1 if new else 0)}
+    return {"away": absence.began(desk.away, fact, at), **_count(desk, at, aways=1 if new else 0)}
 
 
 def _away_ended(desk: Desk, fact: AwayEnded, at: Moment) -> dict[str, Any]:
@@ -123,8 +138,7 @@ def _away_ended(desk: Desk, fact: AwayEnded, at: Moment) -> dict[str, Any]:
 
 def _case_received(desk: Desk, fact: CaseReceived, at: Moment) -> dict[str, Any]:
     visit = desk.visit and msgspec.structs.replace(desk.visit, item=fact.item)
-    forms = (*desk.forms, (fact.form, fact.case))[-FORMS_REMEMBERED:]
-    return {"visit": visit, "forms": forms, "counts": _count(desk, at, cases=1)}
+    return {"visit": visit, **_count(desk, at, cases=1)}
 
 
 def _device_failed(desk: Desk, fact: DeviceFailed, at: Moment) -> dict[str, Any]:

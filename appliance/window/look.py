@@ -1,7 +1,7 @@
 """How the window looks at one moment, and when it will look different by itself."""
 
 from appliance.window import rating
-from appliance.window.decide import open_prompt
+from appliance.window.decide import open_prompt, switch_holds
 from appliance.window.desk import Desk
 from appliance.window.moment import Moment
 from appliance.window.rules import Rules
@@ -25,7 +25,7 @@ def look(desk: Desk, now: Moment, rules: Rules, kept: bool = True, began: Moment
         served_today=desk.counted(now.day).served,
         troubles=desk.troubles,
         stuck=tuple(int(trouble.device[3:]) for trouble in desk.troubles if trouble.reason == "stuck"),
-        switch_closed=desk.away is not None and desk.away.by == "switch",
+        switch_holds=switch_holds(desk, rules),
         kept=kept,
     )
 

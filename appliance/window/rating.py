@@ -2,7 +2,8 @@
 
 The rules:
 - the pad opens when the clerk ends a visit, for `prompt_s`;
-- the first press counts at once, and may be changed for `change_s`; then the visit is closed;
+- the first press counts at once, and may be changed for `change_s` from then on; then the visit is closed;
+- a machine that started again has no rating to change: the resident is gone;
 - two keys within `together_s` count as neither: what the first of them had set is taken back;
 - a key that nobody asked for is a stray press, no rating.
 """
@@ -19,7 +20,11 @@ from appliance.window.view import Asking
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A resident is asked; `before` is the grade before the last press, `taken_back` when two keys undid that press."""
+    """A resident is asked.
+
+    `given` is when the first press counted, `pressed` when the last did, `before` the grade before that one, and
+    `taken_back` when two keys undid it.
+    """
 
     visit: str
     opened: Moment
@@ -27,6 +32,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     item: str | None = None
     grade: Grade | None = None
     given: Moment | None = None
+    pressed: Moment | None = None
     before: Grade | None = None
     taken_back: Moment | None = None
 
@@ -34,12 +40,15 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 def left(prompt: Prompt, now: Moment, rules: Rules) -> float:
     """Seconds that the prompt stays open; zero or less when it is over."""
     if prompt.grade is not None and prompt.given is not None:
-        return rules.change_s - elapsed(prompt.given, now)
-    rest = rules.prompt_s - elapsed(prompt.opened, now)
+        return rules.change_s - elapsed(prompt.given, now) if prompt.given.boot == now.boot else 0.0
+    asked = elapsed(prompt.opened, now)
+    rest = rules.prompt_s - asked
     if prompt.taken_back is None:
         return rest
-    # A pair of keys pressed in the last second must not rob the resident of the press that counts.
-    return max(rest, rules.change_s - elapsed(prompt.taken_back, now))
+    # A pair of keys pressed in the last second must not rob the resident of the press that counts; a hand that lies on
+    # the pad must not keep it open for ever.
+    again = rules.change_s - elapsed(prompt.taken_back, now)
+    return min(max(rest, again), rules.prompt_s + 2 * rules.change_s - asked)
 
 
 def asking(prompt: Prompt, now: Moment, rules: Rules) -> Asking:
@@ -65,7 +74,7 @@ def press(prompt: Prompt, key: KeyPresses, rules: Rules) -> tuple[Fact, ...]:
 
 def _take_back(prompt: Prompt, key: KeyPresses, rules: Rules) -> tuple[Fact, ...]:
     set_by_pair = (
-        prompt.grade in key.beside and prompt.given is not None and elapsed(prompt.given, key.at) < rules.together_s
+        prompt.grade in key.beside and prompt.pressed is not None and elapsed(prompt.pressed, key.at) < rules.together_s
     )
     if not set_by_pair:
         return ()
@@ -88,11 +97,12 @@ def close(prompt: Prompt | None, why: Literal["timeout", "next_visit", "away"]) 
 
 def given(prompt: Prompt, fact: RatingGiven, at: Moment) -> Prompt:
     """The prompt after a first rating."""
-    return msgspec.structs.replace(prompt, grade=fact.grade, given=at, before=None, taken_back=None)
+    return msgspec.structs.replace(prompt, grade=fact.grade, given=at, pressed=at, before=None, taken_back=None)
 
 
 def changed(prompt: Prompt, fact: RatingChanged, at: Moment) -> Prompt:
     """The prompt after a change, or after a pair of keys was taken back."""
     if fact.why == "two_keys":
-        return msgspec.structs.replace(prompt, grade=fact.grade, given=at, before=fact.grade, taken_back=at)
-    return msgspec.structs.replace(prompt, grade=fact.grade, given=at, before=fact.was, taken_back=None)
+        given_still = None if fact.grade is None else prompt.given
+        return msgspec.structs.replace(prompt, grade=fact.grade, given=given_still, pressed=None, taken_back=at)
+    return msgspec.structs.replace(prompt, grade=fact.grade, pressed=at, before=fact.was, taken_back=None)

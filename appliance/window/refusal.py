@@ -12,9 +12,7 @@ Code = Literal[
     "away_now",
     "switch_closed",
     "not_away",
-    "item_unknown",
     "form_incomplete",
-    "case_unknown",
     "expected_back_past",
 ]
 

@@ -67,6 +67,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     served_today: int
     troubles: tuple[Trouble, ...]
     stuck: tuple[int, ...]
-    switch_closed: bool
+    switch_holds: bool
+    """Only the switch can end the absence: the panel offers no way back."""
     kept: bool
     """False while the ledger cannot write: presses are refused, and the pages say so."""

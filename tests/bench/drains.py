@@ -1,7 +1,7 @@
 """The ends that drain a backlog: `python -m tests.bench.drains NAME PORT DATABASE COUNT` prints one line of JSON.
 
-`ours` is the collector as it runs at a county. The others are the least that one would write: paho counting, paho with
-batches or with a row a commit, and a bare reader of MQTT, all with SQLite in WAL mode and synchronous=FULL.
+`ours` is the collector as it runs at a county. The others are the least that one would write: paho with batches or with
+a row a commit, and a bare reader of MQTT, all with SQLite in WAL mode and synchronous=FULL. Imports are not measured.
 """
 
 import json
@@ -25,11 +25,9 @@ BATCH = 500
 LOOPBACK = "127.0.0.1"
 CLIENTS = {
     "ours": f"county-{COUNTY}",
-    "count": "count",
     "batched": "batched",
     "batched_small": "batched-small",
     "single": "single",
-    "bare": "bare",
     "bare_small": "bare-small",
 }
 FACTS, SMALL = f"windows/v1/{COUNTY}/+/fact/#", f"bench/v1/{COUNTY}/+/fact/#"
@@ -44,10 +42,22 @@ class Named(msgspec.Struct):
 
 def topics(name: str) -> str:
     """What an end subscribes to."""
-    return SMALL if name in ("count", "batched_small", "single", "bare_small") else FACTS
+    return SMALL if name in ("batched_small", "single", "bare_small") else FACTS
 
 
-def drain_ours(port: int, database: Path, count: int) -> float:
+class Watch:
+    """Time and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.monotonic(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Both in seconds, and the most memory that the process had."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {"took": time.monotonic() - self._began, "cpu": time.process_time() - self._cpu, "peak_mb": peak}
+
+
+def drain_ours(port: int, database: Path, count: int) -> dict[str, float]:
     """The collector itself: validated, deduplicated, chained, counted for the wall, acknowledged."""
     from appliance.county.book import Book
     from appliance.county.collector import Collector
@@ -57,13 +67,13 @@ def drain_ours(port: int, database: Path, count: int) -> float:
     book = Book(f"sqlite:///{database}")
     wall = Wall(book, time.time_ns() // 1000)
     collector = Collector(COUNTY, Broker(host=LOOPBACK, port=port), book, wall)
-    began = time.monotonic()
+    watch = Watch()
     while wall.standing().facts < count:
         collector.step()
-    took = time.monotonic() - began
+    said = watch.read()
     collector.close()
     book.close()
-    return took
+    return said
 
 
 class Shelf:
@@ -89,11 +99,11 @@ class Shelf:
         return wire.encode(wire.Ack(ledger=rows[0][0], seqs=wire.runs(seqs)))
 
 
-def drain_paho(name: str, port: int, database: Path, count: int) -> float:
+def drain_paho(name: str, port: int, database: Path, count: int) -> dict[str, float]:
     """paho in its own loop, as its documentation has it."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=CLIENTS[name], clean_session=False)
     shelf, waiting, seen = Shelf(database), list[bytes](), [0]
-    most = {"count": 0, "single": 1}.get(name, BATCH)
+    most = 1 if name == "single" else BATCH
 
     def keep() -> None:
         if waiting:
@@ -102,14 +112,13 @@ def drain_paho(name: str, port: int, database: Path, count: int) -> float:
 
     def take(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         seen[0] += 1
-        if most:
-            waiting.append(bytes(message.payload))
-            if len(waiting) >= most:
-                keep()
+        waiting.append(bytes(message.payload))
+        if len(waiting) >= most:
+            keep()
 
     client.on_message = take
     client.max_inflight_messages_set(0)
-    began = time.monotonic()
+    watch = Watch()
     client.connect(LOOPBACK, port, 60)
     while seen[0] < count:
         before = seen[0]
@@ -117,13 +126,13 @@ def drain_paho(name: str, port: int, database: Path, count: int) -> float:
         if seen[0] == before:
             keep()
     keep()
-    return time.monotonic() - began
+    return watch.read()
 
 
-def drain_bare(name: str, port: int, database: Path, count: int) -> float:
+def drain_bare(name: str, port: int, database: Path, count: int) -> dict[str, float]:
     """The ceiling: reads PUBLISH packets out of a socket, and does nothing else that MQTT asks for but PUBACK."""
     shelf, seen = Shelf(database), 0
-    began = time.monotonic()
+    watch = Watch()
     with socket.create_connection((LOOPBACK, port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(connect_packet(CLIENTS[name], clean=False))
@@ -147,7 +156,7 @@ def drain_bare(name: str, port: int, database: Path, count: int) -> float:
             for part in range(0, len(waiting), BATCH):
                 shelf.keep(waiting[part : part + BATCH])
             waiting.clear()
-    return time.monotonic() - began
+    return watch.read()
 
 
 def connect_packet(client: str, *, clean: bool) -> bytes:
@@ -158,16 +167,11 @@ def connect_packet(client: str, *, clean: bool) -> bytes:
 
 def main() -> None:
     name, port, database, count = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-    drains: dict[str, Callable[[], float]] = {
+    drains: dict[str, Callable[[], dict[str, float]]] = {
         "ours": lambda: drain_ours(port, database, count),
-        "bare": lambda: drain_bare(name, port, database, count),
         "bare_small": lambda: drain_bare(name, port, database, count),
     }
-    before = time.process_time()
-    took = drains.get(name, lambda: drain_paho(name, port, database, count))()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    said = {"took": took, "cpu": time.process_time() - before, "peak_mb": peak}
-    print(json.dumps(said))
+    print(json.dumps(drains.get(name, lambda: drain_paho(name, port, database, count))()))
 
 
 if __name__ == "__main__":
