@@ -5,8 +5,12 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance import __version__
+
+if TYPE_CHECKING:
+    from appliance.settings import WindowSettings
 
 WRONG_SETTINGS = 2
 CANNOT_START = 1
@@ -53,22 +57,33 @@ def _add(
 
 def _run(given: argparse.Namespace) -> int:
     from appliance.ledger_file import LedgerUnusable
-    from appliance.paper.profile import UnknownProfile
     from appliance.run import Window
-    from appliance.settings import SettingsWrong, load_window
+    from appliance.settings import SettingsWrong
 
     try:
-        window = Window(load_window(given.settings))
+        window = Window(_window_settings(given.settings))
     except SettingsWrong as wrong:
         return _say(wrong, WRONG_SETTINGS)
-    except UnknownProfile as unknown:
-        makes = "、".join(unknown.known)
-        return _say(
-            f"{given.settings} 的 [printer] make：没有“{unknown.name}”这个型号，可以写 {makes}。", WRONG_SETTINGS
-        )
     except LedgerUnusable as unusable:
         return _say(unusable, CANNOT_START)
     return _serve(window.run)
+
+
+def _window_settings(path: Path) -> "WindowSettings":
+    """The settings, also checked for what the settings themselves do not know: the makes of printers."""
+    from appliance.fittings import profile_of
+    from appliance.paper.profile import UnknownProfile
+    from appliance.settings import SettingsWrong, load_window
+
+    settings = load_window(path)
+    try:
+        profile_of(settings)
+    except UnknownProfile as unknown:
+        makes = "、".join(unknown.known)
+        raise SettingsWrong(
+            f"{path}：[printer] make 写的是 {unknown.name}，没有这个型号，应为 {makes} 之一。"
+        ) from unknown
+    return settings
 
 
 def _serve(run: Callable[[], bool]) -> int:
@@ -101,10 +116,10 @@ def _county(given: argparse.Namespace) -> int:
 
 def _doctor(given: argparse.Namespace) -> int:
     from appliance.doctor import examine, self_test, wiring_table
-    from appliance.settings import SettingsWrong, load_window
+    from appliance.settings import SettingsWrong
 
     try:
-        settings = load_window(given.settings)
+        settings = _window_settings(given.settings)
     except SettingsWrong as wrong:
         return _say(wrong, WRONG_SETTINGS)
     if given.wiring:

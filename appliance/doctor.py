@@ -1,12 +1,14 @@
 """A look at one window before it serves anyone: settings, ledger, pins, printer, camera, fonts, broker, a line each."""
 
+import sqlite3
 from collections.abc import Callable
 
 from appliance.devices.condition import Condition
 from appliance.devices.pins import Pins, PinsAbsent
 from appliance.fittings import address_of, camera_of, glyphs_of, printer_of, profile_of
 from appliance.ledger_file import LedgerUnusable, damage_of
-from appliance.settings import WindowSettings
+from appliance.ledger_file import unusable as cannot_open
+from appliance.settings import SettingsWrong, WindowSettings
 
 RARE = "㛃䶮𬭎𠮷"
 REACH_S = 3.0
@@ -31,6 +33,8 @@ def _ledger(settings: WindowSettings) -> Finding:
         wrong = damage_of(path)
     except LedgerUnusable as unusable:
         return "台账", False, str(unusable)
+    except sqlite3.OperationalError as error:
+        return "台账", False, str(cannot_open(path, error))
     return "台账", not wrong, wrong or f"{path} 完好"
 
 
@@ -73,7 +77,10 @@ def _fonts(settings: WindowSettings) -> Finding:
 def _broker(settings: WindowSettings) -> Finding:
     from appliance.courier.dial import reach, trust
 
-    address = address_of(settings, None)
+    try:
+        address = address_of(settings, None)
+    except SettingsWrong as wrong:
+        return "县级消息服务器", False, str(wrong)
     try:
         reach(address, trust(address), REACH_S, REACH_S).close()
     except OSError as error:

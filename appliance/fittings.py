@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from appliance.courier import Address
+from appliance.courier.dial import trust
 from appliance.devices.cable import Cable
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.pad import PadWiring
 from appliance.devices.pins import Pins
 from appliance.documents import shipped
-from appliance.settings import WindowSettings, password
+from appliance.settings import SettingsWrong, WindowSettings, password
+from appliance.settings.phrases import certificates
 from appliance.window.catalogue import read_catalogue
 from appliance.window.facts import CaseReceived
 from appliance.window.rules import Rules
@@ -61,9 +63,9 @@ def wiring_of(settings: WindowSettings) -> PadWiring:
 
 
 def address_of(settings: WindowSettings, cable: Cable | None) -> Address:
-    """Where the broker is; at a bench, the near end of the cable to it. Raises SettingsWrong for the password file."""
+    """Where the broker is; at a bench, the near end of the cable to it. Raises SettingsWrong for its files."""
     broker = settings.broker
-    return Address(
+    address = Address(
         host="127.0.0.1" if cable else broker.host,
         port=cable.port if cable else broker.port,
         username=broker.username,
@@ -72,6 +74,11 @@ def address_of(settings: WindowSettings, cable: Cable | None) -> Address:
         cert_file=broker.cert_file,
         key_file=broker.key_file,
     )
+    try:
+        trust(address)
+    except OSError as error:
+        raise SettingsWrong(certificates(error)) from error
+    return address
 
 
 def cable_of(settings: WindowSettings) -> Cable | None:

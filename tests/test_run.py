@@ -163,6 +163,22 @@ def test_an_unknown_make_of_printer_is_one_sentence_and_status_2(window: Process
     assert "TM-T20II" in sentence
 
 
+def test_a_certificate_that_is_none_is_one_sentence_and_status_2(window: Process) -> None:
+    (window.place / "ca.crt").write_text("no certificate")
+    window.change('host = "127.0.0.1"', f'host = "127.0.0.1"\nca_file = "{window.place}/ca.crt"')
+    status, sentence = refusal(window)
+    assert status == 2
+    assert "ca_file" in sentence
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "-a", "a.-b"])
+def test_a_name_that_no_look_up_takes_is_one_sentence_and_status_2(window: Process, host: str) -> None:
+    window.change('host = "127.0.0.1"', f'host = "{host}"')
+    status, sentence = refusal(window)
+    assert status == 2
+    assert host[:20] in sentence
+
+
 def test_a_taken_port_is_one_sentence(window: Process) -> None:
     with socket.create_server(("127.0.0.1", window.port)):
         status, sentence = refusal(window)

@@ -97,6 +97,14 @@ def no_such_file(file: Path, where: str, named: Path) -> str:
     return f'{file}：{_at(where)}写的是 "{_plain(str(named))}"，应为一个存在而且本程序能读的文件。'
 
 
+def certificates(error: OSError) -> str:
+    return f"[broker] 的证书不能使用（{error.strerror or error}），请检查 ca_file、cert_file 和 key_file 这三个文件。"
+
+
+def long_password(file: Path, longest: int) -> str:
+    return f"口令文件 {file} 的第一行太长，应不超过 {longest} 个字符。"
+
+
 def empty_password(file: Path) -> str:
     return f"口令文件 {file} 是空的，应在第一行写上口令。"
 

@@ -16,7 +16,9 @@ def text(pattern: str, allowed: str) -> Any:
 
 
 ShortText = Annotated[str, text(r"[^\x00-\x1f\x7f]{1,40}", phrases.SHORT_TEXT)]
-Host = Annotated[str, text(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?|::1?", phrases.HOST)]
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# The bounds of a name (RFC 1035): Python's own look-up raises no OSError for a name beyond them.
+Host = Annotated[str, text(rf"{_LABEL}(\.{_LABEL}){{0,30}}|[0-9A-Fa-f:]{{2,39}}", phrases.HOST)]
 Address = Annotated[str, text(r"[0-9A-Fa-f.:]{2,39}", phrases.ADDRESS)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 # Below 1024 a service without privileges cannot listen.
@@ -37,6 +39,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 30
 
 
+LONGEST_PASSWORD = 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -69,4 +72,6 @@ def password(broker: Broker) -> str | None:
         raise SettingsWrong(phrases.unreadable(broker.password_file, error)) from None
     if not lines or not lines[0]:
         raise SettingsWrong(phrases.empty_password(broker.password_file))
+    if len(lines[0]) > LONGEST_PASSWORD:
+        raise SettingsWrong(phrases.long_password(broker.password_file, LONGEST_PASSWORD))
     return lines[0]
