@@ -18,7 +18,7 @@ from tests.bench.meter import cpu_s, pss_mb
 from tests.bench.report import Goal, Report
 from tests.bench.wiring import KEYS
 
-IDLE_S = 20.0
+IDLE_S = 15.0
 SETTLE_S = 8.0
 USES = 20
 # Measured elsewhere with Node-RED 5 (MB, seconds): only where npm cannot bring Node-RED here.

@@ -16,7 +16,11 @@ HEIGHT, GAP, PAPER = 360, 12, "#c9d2da"
 
 def main() -> None:
     """Start a demo, serve one resident, take the pictures."""
-    with tempfile.TemporaryDirectory() as place, Demo(Path(place) / "state", free_base()) as demo, sync_playwright() as play:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Demo(Path(place) / "state", free_base()) as demo,
+        sync_playwright() as play,
+    ):
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         shots = _shots(browser, f"http://127.0.0.1:{demo.ports.first}", f"http://127.0.0.1:{demo.ports.county}/")
         browser.close()
