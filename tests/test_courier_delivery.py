@@ -198,6 +198,21 @@ def test_a_broker_killed_and_brought_back_loses_nothing(window: Build, broker: B
     county.close()
 
 
+def test_a_county_that_comes_for_the_first_time_gets_at_once_what_waits_for_it(broker: Broker, tmp_path: Path) -> None:
+    patient = Pace(rest_first=0.05, rest_last=0.4, resend_first=600.0, resend_last=600.0)
+    county = County(broker.port, never)
+    one = Window(tmp_path, broker.port, patient).start()
+    one.commit(3)
+    until(lambda: county.has(1, 2, 3), "facts are under way")
+    stays(lambda: len(county.seen) == 3, "nobody has come", 2.2)
+    county.answer = at_once
+    county.say("windows/v1/430602/county/presence", b'{"online": true, "session": 1}', retain=True)
+    until(empty(one), "the new county gets them at once")
+    one.stop()
+    one.ledger.close()
+    county.close()
+
+
 def test_the_county_coming_back_gets_at_once_what_it_has_not_acknowledged(broker: Broker, tmp_path: Path) -> None:
     patient = Pace(rest_first=0.05, rest_last=0.4, resend_first=600.0, resend_last=600.0)
     county = County(broker.port, never)

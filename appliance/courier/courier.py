@@ -35,6 +35,8 @@ log = logging.getLogger("appliance.courier")
 BATCH = 256
 """Facts read from the ledger at once, and acknowledged ones that are written to it before their half second is over."""
 WRITE_AFTER, NOTICE_AFTER = 0.5, 0.2
+NEWS_AFTER = 2.0
+"""Seconds after which a presence of the county is no longer the retained one that greets every connection."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -81,6 +83,7 @@ class Courier:
         self._landed = 0
         self._write_at = float("inf")
         self._county: wire.Presence | None = None
+        self._arrived_at = 0.0
         self._link = Link(False, now(), ledger.backlog()[0])
         self._moved, self._notice_at = False, 0.0
         self.strays: dict[letters.Kind, int] = {}
@@ -136,6 +139,7 @@ class Courier:
         self._write_acked()
         self._waiting.clear()
         self._standing.begin()
+        self._arrived_at = time.monotonic()
         # Who hears that we are there may speak to us at once; what the broker held of us before is old news by then.
         self._line.subscribe(letters.topics(self._window))
         self._standing.say_presence()
@@ -209,7 +213,11 @@ class Courier:
         if known and not presence.online and presence.session < known.session:
             return
         self._county, self._moved = presence, True
-        if known and presence.online and not (known.online and known.session == presence.session) and flight:
+        if flight is None or not presence.online:
+            return
+        # Retained, it comes with the connection and is no news; later, it is a county that was not there before.
+        new = time.monotonic() - self._arrived_at > NEWS_AFTER if known is None else not _same(known, presence)
+        if new:
             flight.hasten()
 
     def _lay_aside(self, kind: letters.Kind, why: str) -> None:
@@ -245,3 +253,7 @@ class Courier:
         self._link = Link(self._line.up, since, depth, self._line.trouble, county)
         if self._link != known:
             self._on_link()
+
+
+def _same(known: wire.Presence, presence: wire.Presence) -> bool:
+    return known.online and known.session == presence.session
