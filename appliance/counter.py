@@ -7,8 +7,9 @@ lamps, pages, printer and courier.
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Literal
+
+import msgspec
 
 from appliance.clock import Clock
 from appliance.ledger import Ledger, NotKept, Paper
@@ -19,6 +20,8 @@ from appliance.window.happenings import (
     DeviceFails,
     DeviceRecovers,
     Happening,
+    KeyFrees,
+    KeySticks,
     MaterialsArrive,
     PaperMoves,
     TimePasses,
@@ -48,7 +51,8 @@ class Watch:
     def wait(self, timeout: float | None = None) -> bool:
         """True as soon as something has changed since the last wait, False after `timeout` seconds."""
         changed = self._changed.wait(timeout)
-        self._changed.clear()
+        if changed:
+            self._changed.clear()
         return changed
 
     def close(self) -> None:
@@ -67,6 +71,7 @@ class Counter:
         self._desk: Desk = ledger.desk()
         self._bells: tuple[Bell, ...] = ()
         self._refused = 0
+        self._untold: dict[str, Happening] = {}
         self._began = clock.moment()
 
     def moment(self) -> Moment:
@@ -95,9 +100,15 @@ class Counter:
         return facts
 
     def tell(self, happening: Happening) -> None:
-        """What a device has to say: a card that takes nothing is not the device's business, and loud elsewhere."""
-        with suppress(NotKept):
+        """What a device has to say: a card that takes nothing is not the device's business, and loud elsewhere.
+
+        Of how a device is, the last word is told again when the card takes facts; a press of that time stays refused.
+        """
+        try:
             self.handle(happening)
+        except NotKept:
+            if isinstance(happening, DeviceFails | DeviceRecovers | KeySticks | KeyFrees):
+                self._untold[_part(happening)] = happening
 
     def _decide(self, happening: Happening) -> tuple[Fact, ...]:
         if isinstance(happening, PaperMoves):
@@ -144,6 +155,9 @@ class Counter:
                 return
             self._desk, self._refused = desk, 0
         log.warning("the ledger takes facts again; %d were refused", refused)
+        untold, self._untold = self._untold, {}
+        for happening in untold.values():
+            self.tell(msgspec.structs.replace(happening, at=self.moment()))
         self.ring()
 
     def _tell_damage(self) -> None:
@@ -211,3 +225,7 @@ class Counter:
         """Wake everybody."""
         for bell in self._bells:
             bell()
+
+
+def _part(happening: DeviceFails | DeviceRecovers | KeySticks | KeyFrees) -> str:
+    return happening.device if isinstance(happening, DeviceFails | DeviceRecovers) else f"key{happening.grade}"

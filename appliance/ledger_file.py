@@ -19,6 +19,8 @@ from appliance.window.moment import CHINA
 
 SCHEMA_VERSION = 1
 RESERVED = 128 * 1024
+UNREADABLE = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
+"""What SQLite says when the card cannot give back what was written: the rest of its errors may pass by themselves."""
 CHAIN_CHECKED = 5000
 """Newest facts whose chain is walked at every start; the county walks all of it."""
 
@@ -117,8 +119,8 @@ def damage_of(path: Path) -> str:
                 )
             return "" if version == 0 and _empty(connection) else _unsound(connection)
     except sqlite3.OperationalError as error:
-        if "no such" in str(error):
-            return str(error)  # a table or column is gone
+        if "no such" in str(error) or error.sqlite_errorname in UNREADABLE:
+            return str(error)
         raise
     except sqlite3.DatabaseError as error:
         return str(error)

@@ -90,8 +90,15 @@ def _check_sender() -> None:
         return
     fetched = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if fetched not in {None, "same-origin"} or origin is None or urlsplit(origin).netloc != request.host:
+    if fetched not in {None, "same-origin"} or origin is None or _host(origin) != request.host:
         abort(HTTPStatus.FORBIDDEN)
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _guard(response: Response) -> Response:

@@ -50,12 +50,13 @@ class Window:
         self._profile = profile_of(settings)
         self._closing = ExitStack()
         self._clock = Clock()
+        self._clock.look()
         ledger = Ledger.open(settings.ledger.path, settings.window.id)
         self._closing.callback(ledger.close)
         self.counter = Counter(ledger, rules_of(settings), self._clock)
-        self._started = self.counter.moment()
         self.pins = Pins(settings.pad.factory)
         self._closing.callback(self.pins.close)
+        self.pad = Pad(wiring_of(settings), self.pins, self.counter.tell, self.counter.moment)
         self._cable = cable_of(settings)
         if self._cable is not None:
             self._closing.callback(self._cable.close)
@@ -94,7 +95,6 @@ class Window:
     # ---- keys and network first ---------------------------------------------------------------------------------
 
     def _start_keys(self) -> None:
-        self.pad = Pad(wiring_of(self.settings), self.pins, self.counter.tell, self.counter.moment)
         self._closing.callback(self.pad.close)
         self.pad.arm()
         self.loops.add("pad", self.pad.step)
@@ -143,15 +143,10 @@ class Window:
         def keep() -> None:
             self.counter.ledger.tidy()
             if self._clock.look():
-                self._correct_clock()
+                self.counter.tell(ClockSyncs(at=self.counter.moment()))
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)
-
-    def _correct_clock(self) -> None:
-        now, then = self.counter.moment(), self._started
-        offset = (now.at - then.at).total_seconds() - (now.up - then.up)
-        self.counter.tell(ClockSyncs(at=now, offset=offset))
 
     def printer_condition(self) -> Condition:
         """How the printer was when it was last looked at."""

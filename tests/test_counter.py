@@ -18,6 +18,7 @@ from appliance.window.facts import Handed
 from appliance.window.happenings import (
     AwayButtonPresses,
     ClerkArrives,
+    DeviceFails,
     KeyPresses,
     MaterialsArrive,
     PaperMoves,
@@ -183,6 +184,17 @@ def test_time_closes_a_prompt_that_was_open_before_the_loop_began(tmp_path: Path
         glass.step()
     assert types(ledger)[-1] == "rating.declined"
     ledger.close()
+
+
+def test_a_device_that_failed_on_a_full_card_is_told_later(counter: Counter, ledger: Ledger) -> None:
+    ledger._writer.execute("PRAGMA max_page_count = 1")
+    while counter.kept:
+        counter.tell(AwayButtonPresses(at=counter.moment()))
+    counter.tell(DeviceFails(at=counter.moment(), device="printer", reason="absent"))
+    assert counter.view().troubles == ()
+    ledger._writer.execute("PRAGMA max_page_count = 100000")
+    counter.try_again()
+    assert [trouble.device for trouble in counter.view().troubles] == ["printer"]
 
 
 def test_damage_is_told_to_clerk_and_county(tmp_path: Path, rules: Rules, hand_clock: HandClock) -> None:

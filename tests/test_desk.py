@@ -18,6 +18,7 @@ from appliance.window.happenings import (
     ClerkLeaves,
     ClerkReturns,
     ClerkStepsAway,
+    ClockSyncs,
     DeviceFails,
     DeviceRecovers,
     Happening,
@@ -58,11 +59,12 @@ class Window:
     wall: datetime = NINE
     boot: str = "boot-1"
     rules: Rules = RULES
+    trusted: bool = True
     told: list[Fact] = field(default_factory=list)
 
     @property
     def now(self) -> Moment:
-        return Moment(at=self.wall, boot=self.boot, up=self.up, synced=True)
+        return Moment(at=self.wall, boot=self.boot, up=self.up, synced=self.trusted)
 
     def passes(self, seconds: float) -> "Window":
         self.up += seconds
@@ -419,6 +421,30 @@ def test_a_switch_that_nobody_can_read_does_not_hold_the_window_away() -> None:
     window.tell(DeviceFails(at=window.now, device="pad", reason="no_gpio"))
     assert not look(window.desk, window.now, RULES).switch_holds
     assert window.tell(ClerkReturns(at=window.now)) == ["away.ended"]
+
+
+def test_a_clock_that_becomes_trustworthy_says_by_how_much_this_boots_times_were_wrong() -> None:
+    window = Window(trusted=False)
+    window.tell(ClerkArrives(at=window.now, number="0107"))
+    window.passes(60)
+    window.wall += timedelta(days=3)
+    window.trusted = True
+    assert window.tell(ClockSyncs(at=window.now)) == ["clock.synced"]
+    assert getattr(window.told[-1], "offset", 0) == timedelta(days=3).total_seconds()
+    assert window.tell(ClockSyncs(at=window.now)) == []
+
+
+def test_a_program_that_starts_again_after_the_clock_was_set_says_it_then_and_only_once() -> None:
+    window = Window(trusted=False)
+    window.tell(ClerkArrives(at=window.now, number="0107"))
+    window.trusted = True
+    assert window.tell(WindowStarts(at=window.passes(5).now)) == ["clock.synced"]
+    assert window.tell(WindowStarts(at=window.passes(5).now)) == []
+
+
+def test_a_clock_that_was_right_from_the_start_is_no_fact() -> None:
+    window = on_duty()
+    assert window.tell(WindowStarts(at=window.now)) == []
 
 
 # ---- devices, orders --------------------------------------------------------------------------------------------

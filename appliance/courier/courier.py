@@ -121,7 +121,9 @@ class Courier:
         due = min(self._write_at, self._notice_at if self._moved else float("inf"))
         if self._flight is None:
             return due
-        return min(due, self._flight.next_due(), self._standing.look_at)
+        # What cannot be written now wakes us by the socket, not by the clock.
+        again = float("inf") if self._line.choked else self._flight.next_due()
+        return min(due, again, self._standing.look_at)
 
     def close(self) -> None:
         """Say that the window goes, let go of the line, and write down what the county has acknowledged."""

@@ -34,6 +34,7 @@ from appliance.window.happenings import (
     SwitchReads,
     VisitBegins,
     VisitEnds,
+    WindowStarts,
 )
 from appliance.window.moment import Moment, elapsed
 from appliance.window.rating import Prompt
@@ -166,8 +167,11 @@ def _recover(desk: Desk, recovers: DeviceRecovers, rules: Rules) -> tuple[Fact, 
     return (DeviceRecovered(device=recovers.device, reason=known.reason),) if known else ()
 
 
-def _sync_clock(desk: Desk, syncs: ClockSyncs, rules: Rules) -> tuple[Fact, ...]:
-    return (ClockSynced(offset=round(syncs.offset, 3)),)
+def _sync_clock(desk: Desk, now: ClockSyncs | WindowStarts, rules: Rules) -> tuple[Fact, ...]:
+    then, at = desk.unsynced, now.at
+    if then is None or not at.synced or then.boot != at.boot:
+        return ()
+    return (ClockSynced(offset=round((at.at - then.at).total_seconds() - (at.up - then.up), 3)),)
 
 
 def _take_order(desk: Desk, order: OrderArrives, rules: Rules) -> tuple[Fact, ...]:
@@ -218,5 +222,6 @@ _DECIDERS: dict[type[Happening], Callable[[Desk, Any, Rules], tuple[Fact, ...]]]
     DeviceFails: _fail,
     DeviceRecovers: _recover,
     ClockSyncs: _sync_clock,
+    WindowStarts: _sync_clock,
     OrderArrives: _take_order,
 }

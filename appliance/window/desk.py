@@ -10,6 +10,7 @@ from appliance.window.facts import (
     AwayBegan,
     AwayEnded,
     CaseReceived,
+    ClockSynced,
     DeviceFailed,
     DeviceRecovered,
     DutyBegan,
@@ -55,6 +56,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     forgotten: Counts | None = None
     """The newest of the days that `counts` no longer holds, with the highest number of each that any of them had."""
     orders: tuple[str, ...] = ()
+    unsynced: Moment | None = None
+    """The first moment of this boot that a fact was stamped with before the clock was to be trusted."""
 
     def counted(self, day: str) -> Counts:
         """The counts of a day, also of one that the clock had left and came back to."""
@@ -72,7 +75,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:
     """The desk after a fact; a fact that changes nothing at the window leaves it as it is."""
     change = _CHANGES.get(type(fact))
-    return desk if change is None else msgspec.structs.replace(desk, **change(desk, fact, at))
+    changes = {} if change is None else change(desk, fact, at)
+    if not at.synced and (desk.unsynced is None or desk.unsynced.boot != at.boot):
+        changes["unsynced"] = at
+    return msgspec.structs.replace(desk, **changes) if changes else desk
 
 
 def _count(desk: Desk, at: Moment, **more: int) -> dict[str, Any]:
@@ -154,6 +160,10 @@ def _order_refused(desk: Desk, fact: OrderRefused, at: Moment) -> dict[str, Any]
     return {"orders": (*desk.orders, fact.order)[-ORDERS_REMEMBERED:]}
 
 
+def _clock_synced(desk: Desk, fact: ClockSynced, at: Moment) -> dict[str, Any]:
+    return {"unsynced": None}
+
+
 _CHANGES: dict[type[Fact], Callable[[Desk, Any, Moment], dict[str, Any]]] = {
     DutyBegan: _duty_began,
     DutyEnded: _duty_ended,
@@ -168,4 +178,5 @@ _CHANGES: dict[type[Fact], Callable[[Desk, Any, Moment], dict[str, Any]]] = {
     DeviceFailed: _device_failed,
     DeviceRecovered: _device_recovered,
     OrderRefused: _order_refused,
+    ClockSynced: _clock_synced,
 }

@@ -114,9 +114,7 @@ class DeviceRecovers(Happening, frozen=True):
 
 
 class ClockSyncs(Happening, frozen=True):
-    """The wall clock became trustworthy; `offset` is what must be added to this boot's earlier times, in seconds."""
-
-    offset: float
+    """The wall clock became trustworthy."""
 
 
 class OrderArrives(Happening, frozen=True):
