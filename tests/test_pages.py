@@ -164,6 +164,7 @@ def test_a_form_of_our_own_page_is_taken(ground: Ground) -> None:
     [
         ("http://elsewhere.example", None),
         ("null", None),
+        ("http://[", None),
         (None, None),
         (None, "same-origin"),
         ("ours", "cross-site"),
