@@ -128,8 +128,7 @@ class Window:
             pace=Pace(keepalive=settings.broker.keepalive_s),
         )
         self._closing.callback(self.courier.close)
-        # The first bell: what was pressed is on its way before anything else is woken.
-        self.counter.ring_for(self.courier.wake)
+        self.counter.ring_first(self.courier.wake)
         self.loops.add("network", lambda: self.courier.step(5))
 
     def _take_order(self, order: str, name: str) -> None:
