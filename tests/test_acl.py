@@ -6,7 +6,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import wire
+from tests import conftest
 
 FIRMWARE = Path(__file__).parent.parent / "firmware_config"
 INSTALL = FIRMWARE / "install"
@@ -35,10 +35,7 @@ OBSERVER = "listener {port} 127.0.0.1\nallow_anonymous true\n"
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain: {what}"
-        time.sleep(0.01)
+    conftest.until(holds, PATIENCE, f"waited {PATIENCE} s in vain: {what}")
 
 
 def free_port() -> int:
