@@ -25,6 +25,7 @@ from appliance.window.happenings import (
     KeySticks,
     MaterialsArrive,
     PaperMoves,
+    SwitchReads,
     TimePasses,
     WindowStarts,
 )
@@ -74,6 +75,7 @@ class Counter:
         self._desk: Desk = ledger.desk()
         self._first: Bell | None = None
         self._bells: tuple[Bell, ...] = ()
+        self._full = False
         self._refused = 0
         self._untold: dict[str, Happening] = {}
         self._began = clock.moment()
@@ -98,7 +100,7 @@ class Counter:
                 return ()
             facts = self._decide(happening)
             if facts:
-                self._commit(facts, happening.at)
+                self._commit(facts, happening)
         if facts or isinstance(happening, TimePasses):
             self.ring()
         return facts
@@ -108,26 +110,31 @@ class Counter:
 
         Of how a device is, the last word is told again when the card takes facts; a press of that time stays refused.
         """
-        try:
-            self.handle(happening)
-        except NotKept:
-            if isinstance(happening, DeviceFails | DeviceRecovers | KeySticks | KeyFrees):
-                self._untold[_part(happening)] = happening
+        part = _part(happening)
+        with self._lock:
+            try:
+                self.handle(happening)
+                self._untold.pop(part, None)
+            except NotKept:
+                if part:
+                    self._untold[part] = happening
 
     def _decide(self, happening: Happening) -> tuple[Fact, ...]:
         if isinstance(happening, PaperMoves):
             return self._paper_moves(happening)
         return decide(self._desk, happening, self.rules)
 
-    def _commit(self, facts: tuple[Fact, ...], at: Moment) -> None:
-        desk = self._desk
+    def _commit(self, facts: tuple[Fact, ...], happening: Happening) -> None:
+        desk, at = self._desk, happening.at
         for fact in facts:
             desk = apply(desk, fact, at)
         try:
             self.ledger.commit(facts, at, desk)
         except NotKept as error:
             self._began = at if self.kept else self._began
-            self._refused += 1
+            self._full = True
+            # A level is read again and again; what people did is what was refused.
+            self._refused += not isinstance(happening, SwitchReads | TimePasses)
             log.error("the ledger did not take %s: %s", [fact.type for fact in facts], error)
             self.ring()
             raise
@@ -138,7 +145,7 @@ class Counter:
     @property
     def kept(self) -> bool:
         """False from the first fact that the card did not take until it takes one again."""
-        return self._refused == 0
+        return not self._full
 
     def try_again(self) -> None:
         """While the card takes nothing: see whether it does now, and then leave a fact of what was refused."""
@@ -147,8 +154,8 @@ class Counter:
                 return
             at, refused = self.moment(), self._refused
             facts = (
-                DeviceFailed(device="ledger", reason="not_written", detail=f"{refused}"),
-                DeviceRecovered(device="ledger", reason="not_written"),
+                DeviceFailed(device="card", reason="not_written", detail=f"{refused}"),
+                DeviceRecovered(device="card", reason="not_written"),
             )
             desk = self._desk
             for fact in facts:
@@ -157,11 +164,11 @@ class Counter:
                 self.ledger.commit(facts, at, desk)
             except NotKept:
                 return
-            self._desk, self._refused = desk, 0
-        log.warning("the ledger takes facts again; %d were refused", refused)
-        untold, self._untold = self._untold, {}
-        for happening in untold.values():
-            self.tell(msgspec.structs.replace(happening, at=self.moment()))
+            self._desk, self._refused, self._full = desk, 0, False
+            log.warning("the ledger takes facts again; %d were refused", refused)
+            for happening in tuple(self._untold.values()):
+                self.tell(msgspec.structs.replace(happening, at=self.moment()))
+            self._leave_papers()
         self.ring()
 
     def _tell_damage(self) -> None:
@@ -240,5 +247,8 @@ class Counter:
             bell()
 
 
-def _part(happening: DeviceFails | DeviceRecovers | KeySticks | KeyFrees) -> str:
-    return happening.device if isinstance(happening, DeviceFails | DeviceRecovers) else f"key{happening.grade}"
+def _part(happening: Happening) -> str:
+    """The part of the window whose state a happening tells; empty for all others."""
+    if isinstance(happening, DeviceFails | DeviceRecovers):
+        return happening.device
+    return f"key{happening.grade}" if isinstance(happening, KeySticks | KeyFrees) else ""

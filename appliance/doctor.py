@@ -94,6 +94,9 @@ def self_test(settings: WindowSettings) -> int:
     from appliance.paper.layout import lay_out
     from appliance.paper.slips import self_test as page
 
+    if settings.printer.kind in ("none", "bench"):
+        print("设置里没有真打印机，自检页没有打印。")
+        return 1
     glyphs, profile = glyphs_of(settings), profile_of(settings)
     outcome = printer_of(settings, None).carry_out(
         escpos.paint(lay_out(page(profile.cells), profile.cells, glyphs.has), profile, glyphs.dots)

@@ -5,6 +5,8 @@ from appliance.window.happenings import TimePasses
 
 AT_MOST = 5.0
 FULL_CARD = 2.0
+GRACE = 0.25
+"""A press of the last moment may still be on its way here."""
 
 
 class Hourglass:
@@ -20,7 +22,7 @@ class Hourglass:
         due = self._counter.changes_in()
         self._prompting |= due is not None
         longest = AT_MOST if self._counter.kept else FULL_CARD
-        self._watch.wait(longest if due is None else min(due, longest))
+        self._watch.wait(longest if due is None else min(due + GRACE, longest))
         self._counter.try_again()
         prompting = self._counter.changes_in() is not None
         if self._prompting and not prompting:

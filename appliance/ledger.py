@@ -84,6 +84,7 @@ class Ledger:
         self.last_seq, self._last_payload = self._newest()
         self._unsent: int = self._writer.execute("SELECT count(*) FROM outbox").fetchone()[0]
         self.paper_queued = threading.Event()
+        self._papers_before: int = self._writer.execute("SELECT max(rowid) FROM papers").fetchone()[0] or 0
         self._tail: deque[Kept] = deque(maxlen=TAIL)
         self._tail_from = self.last_seq
         self._source = "/windows/" + window.split("-", 1)[0] + "/" + window
@@ -96,8 +97,8 @@ class Ledger:
         """
         guard = hold(path)
         try:
-            with reserve(guard):
-                reason = damage_of(path)
+            with reserve(guard) as known:
+                reason = damage_of(path, known)
                 damage = set_aside(path, reason) if reason else None
                 create(path, secrets.token_hex(4))
                 return cls(path, window, guard, damage)
@@ -242,12 +243,14 @@ class Ledger:
         return row[0] if row else None
 
     def next_paper(self) -> Paper | None:
-        """The oldest paper that waits to be printed."""
-        return next(iter(self._papers("WHERE state = 'queued' ORDER BY papers.rowid LIMIT ?", 1)), None)
+        """The oldest paper of this run that waits to be printed."""
+        where = "WHERE state = 'queued' AND papers.rowid > ? ORDER BY papers.rowid LIMIT 1"
+        return next(iter(self._papers(where, self._papers_before)), None)
 
     def papers_left(self) -> list[Paper]:
         """Papers that a former run left queued or sending: oldest first."""
-        return self._papers("WHERE state IN ('queued', 'sending') ORDER BY papers.rowid LIMIT ?", 1000)
+        where = "WHERE state IN ('queued', 'sending') AND papers.rowid <= ? ORDER BY papers.rowid"
+        return self._papers(where, self._papers_before)
 
     def send_paper(self, paper: str) -> None:
         """Say on the disk, before the first byte, that a paper goes to the printer. Raises NotKept."""
@@ -309,12 +312,12 @@ class Ledger:
         wal = self.path.with_name(self.path.name + "-wal")
         if not wal.exists() or wal.stat().st_size <= WAL_PAGES_KEPT * 4096:
             return
-        with closing(sqlite3.connect(self.path)) as broom:
-            try:
+        try:
+            with closing(sqlite3.connect(self.path)) as broom:
                 broom.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            except sqlite3.OperationalError as error:
-                # On a full card the log stays long; the window must go on and say so.
-                log.warning("the ledger's log could not be folded in: %s", error)
+        except sqlite3.OperationalError as error:
+            # On a full card the log stays long; the window must go on and say so.
+            log.warning("the ledger's log could not be folded in: %s", error)
 
     def close(self) -> None:
         """Close both connections; the last one folds the write-ahead log away."""

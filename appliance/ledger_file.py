@@ -22,7 +22,7 @@ RESERVED = 128 * 1024
 UNREADABLE = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 """What SQLite says when the card cannot give back what was written: the rest of its errors may pass by themselves."""
 CHAIN_CHECKED = 5000
-"""Newest facts whose chain is walked at every start; the county walks all of it."""
+"""Newest facts whose chain is walked at every start, besides all that the county does not have; it walks the whole."""
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -74,18 +74,18 @@ def hold(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def reserve(guard: IO[bytes]) -> Iterator[None]:
+def reserve(guard: IO[bytes]) -> Iterator[bool]:
     """Give up the few blocks that the guard keeps on the card, so that a ledger can be opened even on a full one.
 
     SQLite needs 32 KiB of shared memory beside a ledger that was closed in good order; without them a window on a full
-    card would not even come up to say so.
+    card would not even come up to say so. Yields whether a ledger was opened here before.
     """
-    guard.truncate(0)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.posix_fallocate(guard.fileno(), 0, RESERVED)
+    known = os.fstat(guard.fileno()).st_size > 0
+    os.ftruncate(guard.fileno(), 1 if known else 0)
+    yield known
+    os.ftruncate(guard.fileno(), 1)
+    with suppress(OSError):
+        os.posix_fallocate(guard.fileno(), 0, RESERVED)
 
 
 def create(path: Path, ledger: str) -> None:
@@ -103,9 +103,10 @@ def create(path: Path, ledger: str) -> None:
         )
 
 
-def damage_of(path: Path) -> str:
+def damage_of(path: Path, known: bool = False) -> str:
     """What is wrong with the content of the file, in a few words; empty when it is sound.
 
+    `known` says that there was a ledger before: then a file with nothing in it is not a new one, but one that was lost.
     Raises LedgerUnusable for a newer version, sqlite3.OperationalError when it cannot be read for now: a full card, a
     lock or a missing right is no damage, and sets nothing aside.
     """
@@ -117,7 +118,9 @@ def damage_of(path: Path) -> str:
                     f"台账文件 {path} 由更新版本的程序建立（版本 {version}，本程序只认识到 {SCHEMA_VERSION}），"
                     "请升级程序后再启动。"
                 )
-            return "" if version == 0 and _empty(connection) else _unsound(connection)
+            if version == 0 and _empty(connection):
+                return "nothing is left in the file" if known else ""
+            return _unsound(connection)
     except sqlite3.OperationalError as error:
         if "no such" in str(error) or error.sqlite_errorname in UNREADABLE:
             return str(error)
@@ -176,16 +179,20 @@ def _unsound(connection: sqlite3.Connection) -> str:
 
 
 def _broken_chain(connection: sqlite3.Connection) -> str:
-    rows = connection.execute("SELECT seq, payload FROM facts ORDER BY seq DESC LIMIT ?", (CHAIN_CHECKED,))
+    where = "WHERE seq > (SELECT max(seq) FROM facts) - ? OR seq >= (SELECT min(seq) FROM outbox)"
+    rows = connection.execute(f"SELECT seq, type, at, payload FROM facts {where} ORDER BY seq DESC", (CHAIN_CHECKED,))
     wanted: str | None = None
     seq = 0
-    for seq, payload in rows:
+    for seq, kind, at, payload in rows:
         if not isinstance(payload, bytes):
             return f"fact {seq} is no payload"
         if wanted is not None and hashlib.sha256(payload).hexdigest() != wanted:
             return f"chain broken after fact {seq}"
         try:
-            wanted = msgspec.json.decode(payload, type=wire.Envelope).prevhash
+            envelope = msgspec.json.decode(payload, type=wire.Envelope)
         except msgspec.MsgspecError as error:
             return f"fact {seq}: {error}"
+        if (envelope.sequence, envelope.type, envelope.time.isoformat()) != (str(seq), f"window.{kind}.v1", at):
+            return f"fact {seq} is not what its row says"
+        wanted = envelope.prevhash
     return "chain has no beginning" if seq == 1 and wanted != wire.FIRST_PREVHASH else ""

@@ -107,6 +107,9 @@ class Window:
 
         def light() -> None:
             lamps.show(self.counter.view())
+            at, why = self.counter.moment(), lamps.trouble
+            failing = DeviceFails(at=at, device="lamps", reason="no_gpio", detail=why)
+            self.counter.tell(failing if why else DeviceRecovers(at=at, device="lamps"))
             watch.wait(5)
 
         self.loops.add("lamps", light)
@@ -141,8 +144,8 @@ class Window:
     def _start_keeping(self) -> None:
         def keep() -> None:
             self.counter.ledger.tidy()
-            if self._clock.look():
-                self.counter.tell(ClockSyncs(at=self.counter.moment()))
+            self._clock.look()
+            self.counter.tell(ClockSyncs(at=self.counter.moment()))
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)

@@ -19,6 +19,7 @@ from appliance.window.happenings import (
     AwayButtonPresses,
     ClerkArrives,
     DeviceFails,
+    DeviceRecovers,
     KeyPresses,
     MaterialsArrive,
     PaperMoves,
@@ -195,6 +196,40 @@ def test_a_device_that_failed_on_a_full_card_is_told_later(counter: Counter, led
     ledger._writer.execute("PRAGMA max_page_count = 100000")
     counter.try_again()
     assert [trouble.device for trouble in counter.view().troubles] == ["printer"]
+
+
+def test_what_a_device_said_on_a_full_card_is_not_told_once_it_is_no_longer_true(
+    counter: Counter, ledger: Ledger
+) -> None:
+    ledger._writer.execute("PRAGMA max_page_count = 1")
+    while counter.kept:
+        counter.tell(AwayButtonPresses(at=counter.moment()))
+    counter.tell(DeviceFails(at=counter.moment(), device="printer", reason="paper_out"))
+    counter.tell(DeviceRecovers(at=counter.moment(), device="printer"))
+    ledger._writer.execute("PRAGMA max_page_count = 100000")
+    counter.try_again()
+    assert counter.view().troubles == ()
+
+
+def test_a_paper_left_over_on_a_full_card_does_not_print_by_itself_when_there_is_room(
+    tmp_path: Path, rules: Rules, hand_clock: HandClock
+) -> None:
+    ledger = Ledger.open(tmp_path / "a.db", WINDOW)
+    counter = Counter(ledger, rules, hand_clock)
+    counter.handle(ClerkArrives(at=counter.moment(), number="0107"))
+    take_in(counter, "f-1")
+    ledger.close()
+    ledger = Ledger.open(tmp_path / "a.db", WINDOW)
+    again = Counter(ledger, rules, hand_clock)
+    ledger._writer.execute("PRAGMA max_page_count = 1")
+    while again.kept:
+        again.tell(AwayButtonPresses(at=again.moment()))
+    again.start()
+    assert ledger.next_paper() is None
+    ledger._writer.execute("PRAGMA max_page_count = 100000")
+    again.try_again()
+    assert [paper.state for paper in ledger.papers()] == ["failed"]
+    ledger.close()
 
 
 def test_damage_is_told_to_clerk_and_county(tmp_path: Path, rules: Rules, hand_clock: HandClock) -> None:

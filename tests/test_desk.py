@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,8 +215,16 @@ def test_the_same_key_with_another_at_once_does_not_make_the_other_a_change() ->
     window = asked()
     window.press(4)
     window.passes(1).press(4)
-    assert window.passes(0.1).press(3, 4) == []
-    assert window.grade() == 4
+    assert window.passes(0.1).press(3, 4) == ["rating.changed"]
+    assert (window.grade(), window.asks()) == (4, "two_keys")
+    assert window.passes(0.1).press(2, 3) == []
+
+
+def test_a_press_from_before_the_pad_opened_is_meant_for_nobody() -> None:
+    window = asked()
+    early = msgspec.structs.replace(window.now, up=window.up - 0.1)
+    assert window.tell(KeyPresses(at=early, grade=1)) == ["press.stray"]
+    assert window.asks() == "press"
 
 
 def test_a_rating_carries_visit_item_and_clerk_and_the_first_number_of_the_day() -> None:

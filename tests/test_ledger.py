@@ -136,7 +136,7 @@ def test_a_paper_goes_its_way_and_a_reprint_counts(ledger: Ledger) -> None:
     ledger.commit([case(number, "a")], AT, desk)
     ledger.send_paper(f"{number}-0")
     assert ledger.next_paper() is None
-    assert [paper.state for paper in ledger.papers_left()] == ["sending"]
+    assert [paper.state for paper in ledger.papers()] == ["sending"]
     ledger.commit([PaperPrinted(paper=f"{number}-0", case=number, copy=0)], AT, desk)
     again = ledger.queue_again(number, f"{number}-0", AT)
     assert again is not None
@@ -192,8 +192,18 @@ def forget_desk(path: Path) -> None:
         other.execute("UPDATE desk SET state = x'7b7b'")
 
 
+def mistype(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("DROP TRIGGER facts_stand")
+        other.execute("UPDATE facts SET type = 'press.strax' WHERE seq = 190")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 @pytest.mark.parametrize(
-    "harm", [scribble, break_chain, forget_desk, lambda path: path.write_bytes(b"no database " * 999)]
+    "harm", [mistype, empty, scribble, break_chain, forget_desk, lambda path: path.write_bytes(b"no database " * 999)]
 )
 def test_a_damaged_ledger_is_set_aside_and_a_new_one_begun(tmp_path: Path, harm: object) -> None:
     path = tmp_path / "ledger.db"

@@ -72,6 +72,7 @@ DEVICES = {
     "away": "“暂时离开”开关",
     "camera": "高拍仪",
     "ledger": "本机存储",
+    "card": "存储卡",
     "clock": "时钟",
     "font": "字库",
 }

@@ -15,14 +15,14 @@ class Lamps:
         self._away_wire = None if away is None else (away, not away_low)
         self._prompt: list[Any] = []
         self._away: Any = None
-        self.lit: tuple[bool, bool] = (False, False)
+        self.trouble = ""
+        """Why the lamps cannot be lit although there are pins; empty when they can, or without any pins."""
 
     def show(self, view: View) -> None:
         """Light what the view asks for: the keys while a press is wanted, 暂时离开 while away."""
         if not self._opened():
             return
         asks = view.asking is not None and view.asking.asks != "thanks" and view.away is None and view.kept
-        self.lit = (asks, view.away is not None)
         for lamp in self._prompt:
             lamp.value = asks
         if self._away is not None:
@@ -39,9 +39,12 @@ class Lamps:
             if self._away_wire is not None:
                 pin, high = self._away_wire
                 self._away = LED(pin, active_high=high, pin_factory=factory)
-        except (PinsAbsent, GPIOZeroError, OSError):
+        except PinsAbsent:
             return False
-        self._prompt = lamps
+        except (GPIOZeroError, OSError) as error:
+            self.trouble = str(error)
+            return False
+        self._prompt, self.trouble = lamps, ""
         return True
 
     def close(self) -> None:

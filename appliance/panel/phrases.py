@@ -71,6 +71,7 @@ PROMISE_UNKNOWN = "时限待县局公布"
 DAYS, DAYS_UNKNOWN = "{} 个工作日", "时限未公布"
 APPLICANT = "申请人姓名"
 APPLICANT_NOTE = "只用于在回执上打印姓氏（如“张*”），不保存全名。"
+CLOCK_UNSET = "本机时钟没有校准，请核对今天的日期"
 MATERIALS = "收到的材料"
 MATERIALS_NOTE = "收到的打勾，并填写页数。"
 REQUIRED, OPTIONAL = "必收", "视情况"
@@ -187,6 +188,7 @@ DEVICES = {
     "away": "“暂时离开”开关",
     "camera": "高拍仪",
     "ledger": "本机存储",
+    "card": "存储卡",
     "clock": "时钟",
     "font": "字库",
 }
@@ -307,3 +309,8 @@ def clock(at: datetime) -> str:
 def moment(at: datetime, today: date) -> str:
     """A time of today as the clock says it, of another day with the day."""
     return clock(at) if at.date() == today else f"{at.month}月{at.day}日 {clock(at)}"
+
+
+def today(day: date) -> str:
+    """The day that promises are counted from, for the clerk to see whether it is right."""
+    return f"收件日期：{day.year}年{day.month}月{day.day}日 星期{'一二三四五六日'[day.weekday()]}"

@@ -50,6 +50,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown; `since_up` and `until` are seconds since the machine started, None where nothing is counted."""
 
     today: date
+    clock_set: bool
     state: State
     clerk: Clerk | None
     away: Away | None
@@ -85,6 +86,7 @@ class Stage:
         since = view.since if view.state in {"idle", "serving", "rating", "away"} else None
         return Scene(
             today=now.at.date(),
+            clock_set=now.synced,
             state=view.state,
             clerk=view.clerk,
             away=view.away,

@@ -93,7 +93,11 @@ class Glyphs:
 
     def has(self, char: str) -> bool:
         """Whether a character can be drawn and leaves ink: some fonts map characters to empty glyphs."""
-        return self._font(char) is not None and any(self.dots(char))
+        try:
+            return self._font(char) is not None and any(self.dots(char))
+        except OSError as broken:  # FreeType's word for a file that is damaged inside
+            log.warning("no font draws U+%04X: %s", ord(char), broken)
+            return False
 
     def _font(self, char: str) -> Font | None:
         return next((font for font in self._fonts if char in font), None)

@@ -60,9 +60,11 @@ def _close_overdue(desk: Desk, at: Moment, rules: Rules) -> tuple[Fact, ...]:
 
 def open_prompt(desk: Desk, at: Moment, rules: Rules) -> Prompt | None:
     """The prompt that still takes presses at that moment."""
-    if desk.prompt is None or rating.left(desk.prompt, at, rules) <= 0:
+    prompt = desk.prompt
+    if prompt is None or rating.left(prompt, at, rules) <= 0:
         return None
-    return desk.prompt
+    # A press from before the pad opened, which only the slow card let in after it, was meant for nobody.
+    return None if elapsed(prompt.opened, at) < 0 else prompt
 
 
 def _press_key(desk: Desk, key: KeyPresses, rules: Rules) -> tuple[Fact, ...]:

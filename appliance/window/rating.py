@@ -76,11 +76,11 @@ def _take_back(prompt: Prompt, key: KeyPresses, rules: Rules) -> tuple[Fact, ...
     set_by_pair = (
         prompt.grade in key.beside and prompt.pressed is not None and elapsed(prompt.pressed, key.at) < rules.together_s
     )
-    if not set_by_pair:
+    same_fist = prompt.taken_back is not None and elapsed(prompt.taken_back, key.at) < rules.together_s
+    if same_fist:
         return ()
-    return (
-        RatingChanged(visit=prompt.visit, grade=prompt.before, was=prompt.grade, why="two_keys", clerk=prompt.clerk),
-    )
+    grade = prompt.before if set_by_pair else prompt.grade
+    return (RatingChanged(visit=prompt.visit, grade=grade, was=prompt.grade, why="two_keys", clerk=prompt.clerk),)
 
 
 def stray(key: KeyPresses, away: bool) -> tuple[Fact, ...]:

@@ -124,14 +124,20 @@ def _mqtt_io(place: Path, port: int, ear: Ear, *, interrupts: bool) -> Iterator[
 def _window(place: Path, port: int, ear: Ear) -> Iterator[Side]:
     finger = Finger(place / "window.finger")
     panel = free_port()
-    settings = window.write_settings(place, port, panel)
-    command = finger.command("tests.bench.at_counter", "--settings", str(settings))
-    with Process(command, place / "window.log") as process, Ear(port, window.PRESENCE) as presence:
+    with (
+        window.network_printer() as printer,
+        Process(_command(finger, window.write_settings(place, port, panel, printer)), place / "window.log") as process,
+        Ear(port, window.PRESENCE) as presence,
+    ):
         if presence.wait(lambda heard: b'"online":true' in heard.payload, 20) is None:
             process.lives()
             raise TimeoutError("the window did not come online")
         yield Side("window", finger, lambda heard: heard.topic.endswith("/fact/press.stray"))
     finger.close()
+
+
+def _command(finger: Finger, settings: Path) -> list[str]:
+    return finger.command("tests.bench.at_counter", "--settings", str(settings))
 
 
 def _await(ear: Ear, process: Process, topic: str) -> None:

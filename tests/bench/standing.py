@@ -55,7 +55,8 @@ def measure(rounds: int) -> Report:
 
 def _start_window(stack: contextlib.ExitStack, place: Path, port: int, seen: Standing) -> Process:
     panel = free_port()
-    settings = window.write_settings(place, port, panel)
+    printer = stack.enter_context(window.network_printer())
+    settings = window.write_settings(place, port, panel, printer)
     ear = stack.enter_context(Ear(port, window.PRESENCE, window.FACTS, echo=window.acknowledge))
     ear.wait(lambda _: False, 0.3)  # what a run before left retained
     finger = _finger(stack, place / "window.finger")
@@ -162,7 +163,9 @@ def _report(seen: dict[str, Standing], node_red: str | None, rounds: int) -> Rep
         Goal("E7 keys armed and connected / mqtt-io", _ratios(ours.armed, theirs.armed), 0.6),
         Goal("E7 panel ready / Node-RED", _ratios(ours.page, page), 2.0, note=where),
     ]
-    report.notes.append(f"each pressed {USES} times before; the window's pages opened and a receipt printed")
+    report.notes.append(
+        f"each pressed {USES} times before; the window's pages opened and a receipt printed over the network"
+    )
     return report
 
 

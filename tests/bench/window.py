@@ -1,8 +1,11 @@
 """Our window as it is measured: the program itself, with the settings of a counter and pins that a finger can press."""
 
+import contextlib
+import socket
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,6 +14,7 @@ from paho.mqtt import client as mqtt
 from appliance import wire
 from tests.bench.ground import LOOPBACK, Heard
 from tests.bench.wiring import KEYS, LAMP
+from tests.ground_printer import FarEnd
 
 WINDOW = "430602-0107-1"
 COUNTY = "430602"
@@ -18,8 +22,23 @@ FACTS = wire.window_topic(WINDOW, "fact", "#")
 PRESENCE = wire.window_topic(WINDOW, "presence")
 
 
-def write_settings(place: Path, broker_port: int, panel_port: int) -> Path:
-    """`window.toml` of a window with five keys, one lamp, the switch and the bench printer."""
+@contextlib.contextmanager
+def network_printer() -> Iterator[int]:
+    """A printer on a port of this machine, that answers for its state and says when a job is done."""
+    far = FarEnd()
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        far.start(lambda: far.serve_tcp(listening))
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            far.stop()
+
+
+def write_settings(place: Path, broker_port: int, panel_port: int, printer_port: int | None = None) -> Path:
+    """`window.toml` of a window with five keys, one lamp, the switch and a printer; the bench's own without a port."""
+    printer = (
+        'kind = "bench"' if printer_port is None else f'kind = "network"\nhost = "{LOOPBACK}"\nport = {printer_port}'
+    )
     file = place / "window.toml"
     file.write_text(
         f"""
@@ -45,7 +64,7 @@ def write_settings(place: Path, broker_port: int, panel_port: int) -> Path:
         keys = {list(KEYS)}
         lamps = [{LAMP}]
         [printer]
-        kind = "bench"
+        {printer}
         [bench]
         enabled = true
         """
