@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
   pages.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
-document.querySelector(".is-wrong, .material-wrong")?.scrollIntoView({ block: "center" });
+document.querySelector(".wrong")?.scrollIntoView({ block: "center" });
 
 document.addEventListener("input", (event) => {
   const { tick, picks } = event.target.dataset;
