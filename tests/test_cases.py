@@ -82,6 +82,16 @@ def test_a_whole_form_gives_everything_a_receipt_must_say() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["·", "<b>x</b>", "😀", "张😀", "***", "（）"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    assert faults(applicant=name) == {"applicant": "symbols"}
+
+
+@pytest.mark.parametrize("name", ["张", "买买提·吐尔逊", "O'Neil", "Anna Li", "欧阳𠮷", "\ue863某"])
+def test_what_may_be_a_name_is_taken(name: str) -> None:
+    assert take_in(applicant=name).applicant
+
+
 def test_the_full_name_stays_behind() -> None:
     fact = take_in(applicant="欧阳娜娜")
     assert fact.applicant == "欧阳*"
@@ -247,7 +257,7 @@ def test_the_panel_can_show_the_day_before_anything_is_sent() -> None:
 
 
 CODES = {
-    *("unknown", "other_level", "missing", "too_long", "control", "digits", "none", "twice", "required"),
+    *("unknown", "other_level", "missing", "too_long", "control", "digits", "symbols", "none", "twice", "required"),
     *("pages_missing", "pages_range", "past", "rest_day", "too_far"),
 }
 HANDED = st.builds(

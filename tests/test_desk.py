@@ -391,6 +391,20 @@ def test_a_receipt_masks_the_applicant() -> None:
     assert (getattr(case, "applicant", ""), getattr(case, "case", "")) == ("欧阳*", "0107-1-20261123-3F001")
 
 
+def test_who_hands_in_materials_is_being_served() -> None:
+    window = on_duty()
+    assert window.tell(receipt(window, "form-1-of-this-page")) == ["visit.began", "case.received"]
+    assert window.state() == "serving"
+    assert getattr(window.told[-1], "visit", "") == "20261123-0001"
+
+
+def test_materials_that_come_while_the_resident_is_asked_belong_to_the_same_visit() -> None:
+    window = asked()
+    assert window.tell(receipt(window, "form-1-of-this-page")) == ["case.received"]
+    assert getattr(window.told[-1], "visit", "") == "20261123-0001"
+    assert window.press(5) == ["rating.given"]
+
+
 def test_a_rating_names_the_item_of_its_visit() -> None:
     window = on_duty()
     window.tell(VisitBegins(at=window.now))

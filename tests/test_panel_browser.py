@@ -208,6 +208,7 @@ def test_a_double_click_prints_once_even_where_no_script_runs(browser: Browser, 
     page.fill("#applicant", "张三")
     for number in (0, 1):
         page.fill(f"#pages{number}", "1")
+        page.check(f"#tick{number}")
     page.dblclick("#print")
     page.wait_for_url("**/papers/*")
     assert len(ground.counter.ledger.papers()) == 1

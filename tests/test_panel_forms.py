@@ -155,9 +155,13 @@ def test_what_was_typed_is_kept_and_cannot_become_a_tag(client: FlaskClient) -> 
     assert 'value="a1b2c3"' in page
 
 
-def test_pages_without_a_tick_are_a_tick_forgotten(client: FlaskClient, counter: Counter) -> None:
-    assert send(client, KNOWN, filled(tick0=None, tick1=None))[0] == 303
-    assert len(counter.ledger.papers()[0].content.materials) == 2
+def test_pages_without_a_tick_are_asked_about_and_never_printed_as_received(
+    client: FlaskClient, counter: Counter
+) -> None:
+    code, page = send(client, KNOWN, filled(tick1=None))
+    assert code == 409
+    assert "填了页数，但没有打勾" in page
+    assert counter.ledger.papers() == []
 
 
 def test_the_full_name_is_nowhere_once_the_form_is_received(client: FlaskClient, counter: Counter) -> None:

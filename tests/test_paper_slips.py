@@ -58,8 +58,8 @@ def test_the_receipt_on_58_mm_paper_reads_as_agreed() -> None:
         "   保登记表》\n"
         "                       共2种 3页\n"
         "────────────────\n"
-        "          办结取件时间\n"
-        "2026年12月14日前\n"
+        "      办结取件时间（最迟）\n"
+        "  2026年12月14日\n"
         "────────────────\n"
         "经 办 人：王敏（工号 0107）\n"
         "办理窗口：1号窗口\n"
@@ -84,7 +84,7 @@ def test_the_receipt_on_58_mm_paper_reads_as_agreed() -> None:
 def test_number_and_day_stand_large_in_one_line_on_either_paper(cells: int) -> None:
     sheet = lay_out(receipt(FIELDS), cells, Glyphs(()).has)
     large = ["".join(m.char for m in row.marks) for row in sheet.rows if isinstance(row, Line) and row.size == "large"]
-    assert large == ["收件回执", "20261122-0003", "2026年12月14日前"]
+    assert large == ["收件回执", "20261122-0003", "2026年12月14日"]
     assert [row.payload for row in sheet.rows if isinstance(row, Code)] == ["20261122-0003"]
 
 
@@ -93,8 +93,8 @@ def test_number_and_day_stand_large_in_one_line_on_either_paper(cells: int) -> N
     [
         ({"pick_up": None, "pick_up_is": "at_once", "promised_days": 0}, ["即时办结", "即办件"]),
         ({"pick_up": None, "pick_up_is": "tentative"}, ["暂定", "节假日安排尚未公布"]),
-        ({"pick_up_is": "tentative"}, ["2026年12月14日前", "暂定"]),
-        ({"pick_up_is": "entered", "promised_days": None}, ["2026年12月14日前", "办件类型：承诺件\n"]),
+        ({"pick_up_is": "tentative"}, ["2026年12月14日", "暂定"]),
+        ({"pick_up_is": "entered", "promised_days": None}, ["2026年12月14日", "办件类型：承诺件\n"]),
         ({"copy": 2}, ["补打 第2次"]),
     ],
 )

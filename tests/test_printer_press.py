@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.paper_bench import BenchPrinter
-from appliance.devices.press import POLL_S, Failing, Press, Queued, Undrawn, Working
+from appliance.devices.press import CARE_S, POLL_S, Failing, Press, Queued, Undrawn, Working
 from appliance.devices.printer import EscPosPrinter
 from appliance.paper import plain
 from appliance.paper.document import Document, Text, encode
@@ -101,7 +101,7 @@ def test_a_paper_that_may_not_be_sent_is_left_alone() -> None:
     assert stand.tray.life == []
 
 
-def test_an_idle_printer_is_looked_at_every_ten_seconds() -> None:
+def test_an_idle_printer_is_looked_at_now_and_then_and_one_in_trouble_more_often() -> None:
     stand = Stand()
     assert stand.work() == POLL_S
     assert stand.said == [Working()]
@@ -112,6 +112,10 @@ def test_an_idle_printer_is_looked_at_every_ten_seconds() -> None:
     stand.now += 1
     stand.work()
     assert stand.said == [Working(), Failing("paper_out", "")]
+    stand.bench.turn(paper=True)
+    stand.now += CARE_S
+    assert stand.work() == POLL_S
+    assert stand.said[-1] == Working()
 
 
 def test_failures_and_recoveries_are_reported_once_per_change() -> None:

@@ -20,9 +20,9 @@ WORST_FIRST: Final[tuple[Level, ...]] = (
     "fault",  # a device does not work
     "broken",  # its record was altered or has lost something
     "overdue",  # 暂时离开, and the time at which the clerk wanted to be back has passed
+    "unknown",  # seen, but it has not said how it is
     "away",
     "off",  # gone after its clerk had gone off duty: switched off for the night
-    "unknown",  # seen, but it has not said how it is
     "rating",
     "serving",
     "idle",
@@ -30,7 +30,8 @@ WORST_FIRST: Final[tuple[Level, ...]] = (
 )
 """Every level that a row can have, in the order of the wall; within one the longest first."""
 
-CALM: Final[frozenset[Level]] = frozenset({"rating", "serving", "idle", "closed"})
+CALM: Final[frozenset[Level]] = frozenset({"away", "off", "rating", "serving", "idle", "closed"})
+"""What asks nothing of the county: an absence whose time has not passed is one of them."""
 
 
 class Fault(msgspec.Struct, frozen=True):

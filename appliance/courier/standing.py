@@ -1,7 +1,7 @@
 """What the window says of itself, retained: presence, status, health; when it changes, and on every new connection.
 
 The rules: status goes when its bytes change; health when something other than a wandering number does, a second apart
-at least, and every 60 s whatever it says.
+at least, and every 60 s whatever it says; and when nothing waits any more after it had said that something does.
 """
 
 import time
@@ -64,9 +64,11 @@ class Standing:
             self._said_status = status
 
     def _tell_health(self, now: float) -> None:
-        self._health_from, self.look_at = now + GAP, now + min(LOOK, self._every)
-        health = self._health()
-        if self._said_health and settled(health) == settled(self._said_health) and now < self._health_at:
+        said, health = self._said_health, self._health()
+        waits = bool(said and said.outbox.get("depth"))
+        self._health_from, self.look_at = now + GAP, now + (GAP if waits else min(LOOK, self._every))
+        arrived = waits and not health.outbox.get("depth")
+        if said and settled(health) == settled(said) and now < self._health_at and not arrived:
             return
         if self._say("health", wire.encode(health)):
             self._said_health, self._health_at = health, now + self._every

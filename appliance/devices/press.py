@@ -19,8 +19,11 @@ from appliance.paper.profile import Profile
 
 log = logging.getLogger(__name__)
 
-POLL_S = 10.0
-"""Between two looks at an idle printer; also how soon one that was absent is found again."""
+POLL_S = 5.0
+"""Between two looks at an idle printer."""
+
+CARE_S = 2.0
+"""The same while it cannot print: how soon one that was absent is found again."""
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -124,7 +127,7 @@ class Press:
 
     def _look(self) -> None:
         self._found(self._printer.condition())
-        self._look_at = self._clock() + self._poll_s
+        self._look_at = self._clock() + (min(CARE_S, self._poll_s) if self.condition.state == "bad" else self._poll_s)
 
     def _found(self, condition: Condition) -> None:
         """Report the first time and at each change; a mute printer, or one short of paper, is no failure."""

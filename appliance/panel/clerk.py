@@ -159,6 +159,7 @@ class ClerkPages:
         item = self._item(key)
         typed = ReceiptForm.read(item, request.form)
         try:
+            self._check(typed)
             self._counter.handle(typed.happening(item, self._counter.moment()))
         except Refused as refused:
             faults = typed.sharpen(refused.fields) if refused.code == "form_incomplete" else {}
@@ -166,6 +167,10 @@ class ClerkPages:
         except NotKept:
             return self._receipt_page(item, typed, HTTPStatus.SERVICE_UNAVAILABLE, phrases.NOT_KEPT_NOW)
         return redirect(f"/papers/{self._counter.case_of_form(typed.form)}-0", HTTPStatus.SEE_OTHER)
+
+    def _check(self, typed: ReceiptForm) -> None:
+        if typed.doubts and self._counter.case_of_form(typed.form) is None:
+            raise Refused("form_incomplete")
 
     def _item(self, key: str) -> Item:
         rules = self._counter.rules

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from appliance.window.cases import material_field
 from appliance.window.catalogue import Item
 from appliance.window.facts import Handed
 from appliance.window.happenings import ClerkStepsAway, MaterialsArrive
@@ -31,9 +32,9 @@ class Ticked(msgspec.Struct, frozen=True):
     pages: str = ""
 
     @property
-    def handed(self) -> bool:
-        """Pages without a tick are a tick forgotten."""
-        return self.ticked or bool(self.pages)
+    def doubtful(self) -> bool:
+        """Pages without a tick: handed in or taken back, only the clerk knows."""
+        return bool(self.pages) and not self.ticked
 
 
 class ReceiptForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ class ReceiptForm(msgspec.Struct, frozen=True, kw_only=True):
             form=self.form,
             item=item.key,
             applicant=self.applicant,
-            materials=tuple(Handed(row.name, _number(row.pages)) for row in self.rows if row.handed),
+            materials=tuple(Handed(row.name, _number(row.pages)) for row in self.rows if row.ticked),
             pick_up=self.pick_up,
         )
 
@@ -94,8 +95,14 @@ class ReceiptForm(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             return None
 
+    @property
+    def doubts(self) -> Faults:
+        """The materials of which the form does not say whether they were handed in: never printed as received."""
+        return {material_field(row.name): "not_ticked" for row in self.rows if row.doubtful}
+
     def sharpen(self, faults: Faults) -> Faults:
         """Tell a day that the calendar does not have from one that was not chosen."""
+        faults = faults | self.doubts
         if faults.get("pick_up") == "missing" and self.year and self.month and self.day:
             return faults | {"pick_up": "no_such_day"}
         return faults

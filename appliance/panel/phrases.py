@@ -25,7 +25,7 @@ GRADES = {5: "非常满意", 4: "满意", 3: "基本满意", 2: "不满意", 1: 
 
 # ---- the clerk's panel --------------------------------------------------------------------------------------------
 
-PANEL_TITLE = "窗口工作台"
+PANEL_TITLE = "经办面板"
 TAB_HOME, TAB_PAPERS, TAB_DEVICES = "办理", "回执", "设备"
 STATES = {
     "closed": "未上岗",
@@ -44,7 +44,7 @@ SERVED_TODAY, VISITS = "今日已服务", "人次"
 
 NOBODY = "无人在岗"
 CHOOSE_CLERK = "请选择上岗人员"
-CHOOSE_CLERK_NOTE = "上岗后，姓名和工号会显示在群众屏上。"
+CHOOSE_CLERK_NOTE = "上岗后，姓名和工号会显示在居民屏上。"
 GO_OFF_DUTY = "下班"
 BEGIN_VISIT, BEGIN_NEXT = "开始服务", "开始下一位"
 END_VISIT, END_VISIT_NOTE = "结束服务", "打开评价器"
@@ -73,6 +73,7 @@ APPLICANT = "申请人姓名"
 APPLICANT_NOTE = "只用于在回执上打印姓氏（如“张*”），不保存全名。"
 CLOCK_UNSET = "本机时钟没有校准，请核对今天的日期"
 MATERIALS = "收到的材料"
+MATERIALS_COUNT = "共 {} 种，请上下滑动看完。"
 MATERIALS_NOTE = "收到的打勾，并填写页数。"
 REQUIRED, OPTIONAL = "必收", "视情况"
 CONDITION = "适用："
@@ -157,6 +158,7 @@ FAULTS = {
         "too_long": "姓名太长，请不超过 40 个字。",
         "control": "姓名里有不能打印的字符，请重新输入。",
         "digits": "姓名里不能有数字。",
+        "symbols": "姓名里有不是文字的符号，请改正。",
     },
     "materials": {
         "none": "还没有勾选收到的材料。",
@@ -166,6 +168,7 @@ FAULTS = {
     "material": {
         "required": "这是必收材料，还没有收到。",
         "pages_missing": "请填写页数。",
+        "not_ticked": "填了页数，但没有打勾：收到了请打勾，没有收到请清空页数。",
         "pages_range": "页数请填 1 到 999 的整数。",
     },
     "pick_up": {
@@ -221,7 +224,8 @@ DEVICE_REASON_ELSE = "工作不正常，请检查电源和连线，仍不行请�
 
 # ---- the resident's display ---------------------------------------------------------------------------------------
 
-DISPLAY_TITLE = "群众屏"
+DISPLAY_TITLE = "居民屏"
+DISPLAY_LOST = "本窗口的屏幕正在恢复，请稍候。有事请直接问工作人员。"
 STAFF = "工作人员"
 SLOGAN = "中国医保 一生守护"
 ADVICE_LINE, COMPLAINT_LINE = "咨询电话", "投诉举报电话"

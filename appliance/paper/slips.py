@@ -138,7 +138,7 @@ def _promise(fields: ReceiptFields) -> tuple[Block, ...]:
     tentative = fields.pick_up_is == "tentative"
     why = (Text(phrases.TENTATIVE_WHY, align="centre"),) if tentative else ()
     return (
-        Text(phrases.PICK_UP, align="centre"),
+        Text(phrases.PICK_UP if fields.pick_up is None else phrases.PICK_UP_LATEST, align="centre"),
         Text(_pick_up(fields), size="large", align="centre", bold=True),
         *why,
         Rule(),

@@ -3,7 +3,7 @@
 Nothing is received half: a form with any fault is refused whole, with a code beside each field at fault.
 
     item                unknown · other_level
-    applicant           missing · too_long · control · digits
+    applicant           missing · too_long · control · digits · symbols
     materials           none · unknown · twice
     material:<name>     required · pages_missing · pages_range
     pick_up             missing · past · rest_day · too_far
@@ -31,6 +31,9 @@ FARTHEST_PICK_UP = timedelta(days=366)
 # Controls, format marks that turn text round or hide in it, halves of characters, and separators of lines: none is part
 # of a name, and an ESC must never come near a printer. Rare and not yet known characters (Lo, Co, Cn) are names.
 _NEVER_IN_A_NAME = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+# Characters newer than this Python's tables, and those that a county keeps in the private area for its own names.
+_UNKNOWN = frozenset({"Cn", "Co"})
 
 Faults = dict[str, str]
 
@@ -124,7 +127,10 @@ def _faults_of_applicant(name: str) -> Faults:
     kinds = {unicodedata.category(character) for character in name.strip()}
     if kinds & _NEVER_IN_A_NAME:
         return {"applicant": "control"}
-    return {"applicant": "digits"} if "Nd" in kinds else {}
+    if "Nd" in kinds:
+        return {"applicant": "digits"}
+    written = any(kind[0] == "L" or kind in _UNKNOWN for kind in kinds)
+    return {"applicant": "symbols"} if not written or any(kind[0] == "S" for kind in kinds) else {}
 
 
 def _faults_of_materials(handed: tuple[Handed, ...], item: Item) -> Faults:

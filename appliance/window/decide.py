@@ -127,9 +127,13 @@ def _begin_visit(desk: Desk, begins: VisitBegins, rules: Rules) -> tuple[Fact, .
     clerk = _at_the_counter(desk)
     if desk.visit is not None:
         raise Refused("already_serving")
-    visit = f"{begins.at.day}-{desk.counted(begins.at.day).visits + 1:04d}"
     prompt = open_prompt(desk, begins.at, rules)
-    return (*rating.close(prompt, "next_visit"), VisitBegan(visit=visit, clerk=clerk.number))
+    began = VisitBegan(visit=_next_visit(desk, begins.at), clerk=clerk.number)
+    return (*rating.close(prompt, "next_visit"), began)
+
+
+def _next_visit(desk: Desk, at: Moment) -> str:
+    return f"{at.day}-{desk.counted(at.day).visits + 1:04d}"
 
 
 def _end_visit(desk: Desk, ends: VisitEnds, rules: Rules) -> tuple[Fact, ...]:
@@ -143,7 +147,10 @@ def _end_visit(desk: Desk, ends: VisitEnds, rules: Rules) -> tuple[Fact, ...]:
 
 def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, ...]:
     clerk = _at_the_counter(desk)
-    number = case_number(desk, arrive.at, rules)
+    number, prompt = case_number(desk, arrive.at, rules), open_prompt(desk, arrive.at, rules)
+    # Whoever hands in materials is being served, whether the clerk said so or not; one who is just asked still is.
+    begins = () if desk.visit or prompt else _begin_visit(desk, VisitBegins(at=arrive.at), rules)
+    visit = desk.visit.number if desk.visit else (prompt.visit if prompt else _next_visit(desk, arrive.at))
     received = cases.receive(
         arrive,
         catalogue=rules.catalogue,
@@ -152,9 +159,9 @@ def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, .
         clerk=clerk,
         number=number,
         paper=f"{number}-0",
-        visit=desk.visit.number if desk.visit else None,
+        visit=visit,
     )
-    return (received,)
+    return (*begins, received)
 
 
 def _fail(desk: Desk, fails: DeviceFails, rules: Rules) -> tuple[Fact, ...]:

@@ -51,6 +51,12 @@ document.addEventListener("click", (event) => {
 
 document.querySelector(".wrong")?.scrollIntoView({ block: "center" });
 
+// Taken back: what was counted for it goes with the tick.
+document.addEventListener("change", (event) => {
+  const { counts } = event.target.dataset;
+  if (counts && !event.target.checked) document.getElementById(counts).value = "";
+});
+
 document.addEventListener("input", (event) => {
   const { tick, picks } = event.target.dataset;
   if (tick && event.target.value) document.getElementById(tick).checked = true;

@@ -77,7 +77,7 @@ function tick() {
   if (!server) return;
   const now = performance.now() / 1000 + ahead;
   for (const node of document.querySelectorAll("[data-until]")) {
-    const left = String(Math.max(0, Math.ceil(Number(node.dataset.until) - now)));
+    const left = String(Math.max(0, Math.round(Number(node.dataset.until) - now)));
     if (node.textContent !== left) node.textContent = left;
   }
   for (const node of document.querySelectorAll("[data-since]")) {
