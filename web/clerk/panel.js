@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
   pages.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
-document.querySelector(".wrong")?.scrollIntoView({ block: "center" });
+document.querySelector(".wrong")?.scrollIntoView({ block: "nearest" });
 
 // Taken back: what was counted for it goes with the tick.
 document.addEventListener("change", (event) => {
