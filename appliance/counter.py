@@ -111,13 +111,16 @@ class Counter:
         Of how a device is, the last word is told again when the card takes facts; a press of that time stays refused.
         """
         part = _part(happening)
-        with self._lock:
-            try:
-                self.handle(happening)
-                self._untold.pop(part, None)
-            except NotKept:
-                if part:
+        try:
+            self.handle(happening)
+        except NotKept:
+            if part:
+                with self._lock:
                     self._untold[part] = happening
+            return
+        if part:
+            with self._lock:
+                self._untold.pop(part, None)
 
     def _decide(self, happening: Happening) -> tuple[Fact, ...]:
         if isinstance(happening, PaperMoves):

@@ -62,6 +62,7 @@ class Window:
             self._closing.callback(self._cable.close)
         self._press: Press | None = None
         self._panel: Panel | None = None
+        self._lamps_said: str | None = None
 
     def run(self) -> bool:
         """Run until told to stop; True when no loop failed. Raises CannotListen when the port is taken."""
@@ -107,13 +108,18 @@ class Window:
 
         def light() -> None:
             lamps.show(self.counter.view())
-            at, why = self.counter.moment(), lamps.trouble
-            failing = DeviceFails(at=at, device="lamps", reason="no_gpio", detail=why)
-            self.counter.tell(failing if why else DeviceRecovers(at=at, device="lamps"))
+            if lamps.trouble != self._lamps_said:
+                self._lamps_said = lamps.trouble
+                self._tell_lamps(lamps.trouble)
             watch.wait(5)
 
         self.loops.add("lamps", light)
         self.loops.add("time", hourglass.step)
+
+    def _tell_lamps(self, why: str) -> None:
+        at = self.counter.moment()
+        failing = DeviceFails(at=at, device="lamps", reason="no_gpio", detail=why)
+        self.counter.tell(failing if why else DeviceRecovers(at=at, device="lamps"))
 
     def _start_network(self) -> None:
         settings = self.settings

@@ -126,7 +126,11 @@ def _window(place: Path, port: int, ear: Ear) -> Iterator[Side]:
     panel = free_port()
     with (
         window.network_printer() as printer,
-        Process(_command(finger, window.write_settings(place, port, panel, printer)), place / "window.log") as process,
+        Process(
+            _command(finger, window.write_settings(place, port, panel, printer)),
+            place / "window.log",
+            window.unit_environment(),
+        ) as process,
         Ear(port, window.PRESENCE) as presence,
     ):
         if presence.wait(lambda heard: b'"online":true' in heard.payload, 20) is None:

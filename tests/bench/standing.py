@@ -61,7 +61,7 @@ def _start_window(stack: contextlib.ExitStack, place: Path, port: int, seen: Sta
     ear.wait(lambda _: False, 0.3)  # what a run before left retained
     finger = _finger(stack, place / "window.finger")
     command = finger.command("tests.bench.at_counter", "--settings", str(settings))
-    process = stack.enter_context(Process(command, place / "window.log"))
+    process = stack.enter_context(Process(command, place / "window.log", window.unit_environment()))
     online = _said(ear, process, lambda heard: heard.topic == window.PRESENCE and b'"online":true' in heard.payload)
     armed = _pressed(ear, finger, process, online, _is_press)
     page = wait_until(lambda: answers(panel) and serves(f"http://{LOOPBACK}:{panel}/healthz"), process)

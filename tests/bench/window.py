@@ -1,6 +1,7 @@
 """Our window as it is measured: the program itself, with the settings of a counter and pins that a finger can press."""
 
 import contextlib
+import shlex
 import socket
 import time
 import urllib.parse
@@ -12,7 +13,7 @@ import msgspec
 from paho.mqtt import client as mqtt
 
 from appliance import wire
-from tests.bench.ground import LOOPBACK, Heard
+from tests.bench.ground import LOOPBACK, ROOT, Heard
 from tests.bench.wiring import KEYS, LAMP
 from tests.ground_printer import FarEnd
 
@@ -20,6 +21,13 @@ WINDOW = "430602-0107-1"
 COUNTY = "430602"
 FACTS = wire.window_topic(WINDOW, "fact", "#")
 PRESENCE = wire.window_topic(WINDOW, "presence")
+
+
+def unit_environment() -> dict[str, str]:
+    """What the shipped unit sets for a window at a counter, so that what is measured is what runs there."""
+    unit = (ROOT / "systemd" / "appliance.service").read_text()
+    lines = (line.removeprefix("Environment=") for line in unit.splitlines() if line.startswith("Environment="))
+    return dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
 
 
 @contextlib.contextmanager
