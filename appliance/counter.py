@@ -36,7 +36,7 @@ from appliance.window.view import View
 
 log = logging.getLogger(__name__)
 
-HEAD_START_S = 0.0004
+HEAD_START_S = 0.001
 
 Bell = Callable[[], None]
 

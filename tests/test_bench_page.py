@@ -114,13 +114,14 @@ def panel(browser: Browser, window: Window) -> Iterator[Page]:
     page = eyes.go("/")
     if page.locator("#arrive-0107").count():
         page.click("#arrive-0107")
-    page.wait_for_selector("#act-begin")
+    page.wait_for_selector("#act-begin, #act-end")
     yield page
     eyes.close()
 
 
 def ask(panel: Page) -> None:
-    panel.click("#act-begin")
+    if panel.locator("#act-begin").count():
+        panel.click("#act-begin")
     panel.click("#act-end")
     panel.wait_for_selector(".state-rating")
 

@@ -285,7 +285,7 @@ def test_a_press_while_away_is_stray_and_the_lamp_question_is_not_asked() -> Non
     window = asked()
     window.tell(SwitchReads(at=window.now, closed=True))
     assert window.press(5) == ["press.stray"]
-    assert window.state() == "away"
+    assert (window.state(), window.asks()) == ("away", None)
 
 
 def test_a_prompt_that_runs_out_while_away_says_so() -> None:

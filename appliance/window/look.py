@@ -21,7 +21,7 @@ def look(desk: Desk, now: Moment, rules: Rules, kept: bool = True, began: Moment
         clerk=desk.clerk,
         away=desk.away,
         visit=desk.visit,
-        asking=rating.asking(prompt, now, rules) if prompt else None,
+        asking=rating.asking(prompt, now, rules) if prompt and state == "rating" else None,
         served_today=desk.counted(now.day).served,
         troubles=desk.troubles,
         stuck=tuple(int(trouble.device[3:]) for trouble in desk.troubles if trouble.reason == "stuck"),
