@@ -9,15 +9,16 @@ import msgspec
 
 from appliance.clock import Clock
 from appliance.counter import Counter
+from appliance.fittings import writer_of
 from appliance.ledger import NotKept
 from appliance.pages import Server, serve
 from appliance.panel.bench import Bench
 from appliance.panel.panel import Panel
 from appliance.panel.scene import Station
 from appliance.paper import plain
-from appliance.paper.document import Document
 from appliance.paper.layout import lay_out
-from appliance.paper.slips import Material, ReceiptFields, receipt
+from appliance.settings import Broker, ClerkEntry, WindowName, WindowSettings
+from appliance.settings import Station as Place
 from appliance.window.facts import CaseReceived
 from appliance.window.happenings import Happening, KeyPresses, TimePasses, VisitBegins, VisitEnds
 from appliance.window.moment import CHINA
@@ -34,28 +35,17 @@ class Line(msgspec.Struct):
     depth: int = 0
 
 
-def written(case: CaseReceived, copy: int) -> Document:
-    """The receipt as the window writes it."""
-    return receipt(
-        ReceiptFields(
-            materials=tuple(Material(handed.name, handed.pages) for handed in case.materials),
-            pick_up=case.due,
-            pick_up_is=case.due_is,
-            clerk_name=case.clerk_name,
-            clerk_number=case.clerk,
-            number=case.case,
-            item=case.item_name,
-            applicant=case.applicant,
-            received=case.received,
-            station=STATION.name,
-            copy=copy,
-        )
-    )
+SETTINGS = WindowSettings(
+    window=WindowName("430602-0107-1", STATION.window),
+    station=Place(place="梅溪乡", telephone=STATION.telephone),
+    clerks=(ClerkEntry("0107", "王敏"),),
+    broker=Broker(host="127.0.0.1"),
+)
 
 
 def preview(case: CaseReceived, copy: int) -> str:
     """The receipt as plain text."""
-    return plain.paint(lay_out(written(case, copy), 32, bool))
+    return plain.paint(lay_out(writer_of(SETTINGS)(case, copy), 32, bool))
 
 
 class PanelGround:

@@ -38,7 +38,6 @@ COLUMNS = {
 GRADES = {5: "非常满意", 4: "满意", 3: "基本满意", 2: "不满意", 1: "非常不满意"}
 NOBODY = "无人在岗"
 NO_WINDOW = "还没有窗口接入。窗口通电并联网后会自动出现在这里。"
-NO_WINDOW_HERE = "这个站点还没有窗口接入。"
 NONE = "—"
 
 LEVELS: dict[str, str] = {

@@ -67,13 +67,6 @@ def receipt(fields: ReceiptFields) -> Document:
     )
 
 
-def reprint(document: Document, copy: int) -> Document:
-    """A receipt as it was kept, marked as its `copy`-th 补打 (1 for the first) under its title."""
-    title = next((at for at, block in enumerate(document.blocks) if isinstance(block, Rule)), 0)
-    before = [block for block in document.blocks[:title] if block != _again(copy - 1)]
-    return Document((*before, _again(copy), *document.blocks[title:]))
-
-
 def _check(fields: ReceiptFields) -> None:
     unpaged = tuple(one.name for one in fields.materials if not one.pages or one.pages < 1)
     present = {
@@ -92,7 +85,8 @@ def _check(fields: ReceiptFields) -> None:
 
 
 def _head(fields: ReceiptFields) -> tuple[Block, ...]:
-    again = (_again(fields.copy),) if fields.copy else ()
+    mark = Text(phrases.REPRINT.format(copy=fields.copy), align="centre", bold=True)
+    again = (mark,) if fields.copy else ()
     return (
         Text(phrases.SLOGAN, align="centre"),
         Text(fields.station, align="centre", bold=True),
@@ -103,10 +97,6 @@ def _head(fields: ReceiptFields) -> tuple[Block, ...]:
         Text(fields.number, size="large", align="centre", bold=True),
         Rule(),
     )
-
-
-def _again(copy: int) -> Text:
-    return Text(phrases.REPRINT.format(copy=copy), align="centre", bold=True)
 
 
 def _case(fields: ReceiptFields) -> tuple[Block, ...]:

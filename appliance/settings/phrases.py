@@ -126,7 +126,6 @@ YES_OR_NO = " true 或 false"
 TEXT = "一段加引号的文字"
 ABSOLUTE_PATH = "加引号的绝对路径，以 / 开头"
 SECTION = "一节设置，写成 [名称] 和下面的各项"
-LIST = "一个列表，写成 [值, 值]"
 SECTIONS = "一节或几节设置，各以 [[名称]] 开头"
 
 
@@ -179,6 +178,5 @@ USERNAME = "不含空格、/、+、# 的用户名"
 CLERK_NUMBER = "一到八位数字的工号，如 0107"
 SHORT_TEXT = "一到四十个字，不含换行"
 LAMPS = "一个值（一盏灯）或五个值（每键一盏）的列表"
-BAUD = " 1200、2400、4800、9600、19200、38400、57600、115200 之一"
 BOOK_URL = ' "sqlite:////绝对路径" 或 "postgresql+psycopg://用户:口令@主机/库名"'
 OTHER_CLERK = "另一个没有用过的工号"
