@@ -48,6 +48,7 @@ stuck_s = 2
 [away]
 kind = "{away}"
 lamp = 25
+bounce_ms = 0
 [printer]
 kind = "bench"
 baud = 115200
