@@ -49,7 +49,7 @@ class Window:
         self.loops = Loops()
         self._profile = profile_of(settings)
         self._closing = ExitStack()
-        self._clock = Clock()
+        self._clock = Clock(settings.clock.source)
         self._clock.look()
         ledger = Ledger.open(settings.ledger.path, settings.window.id)
         self._closing.callback(ledger.close)
@@ -152,9 +152,15 @@ class Window:
             self.counter.ledger.tidy()
             self._clock.look()
             self.counter.tell(ClockSyncs(at=self.counter.moment()))
+            self._tell_clock()
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)
+
+    def _tell_clock(self) -> None:
+        at, why = self.counter.moment(), self._clock.trouble
+        failing = DeviceFails(at=at, device="clock", reason="cannot_tell", detail=why)
+        self.counter.tell(failing if why else DeviceRecovers(at=at, device="clock"))
 
     def printer_condition(self) -> Condition:
         """How the printer was when it was last looked at."""

@@ -43,7 +43,7 @@ class Health:
             printer=_printer(self._printer()),
             pad=self._pad(),
             camera=self._camera,
-            clock={"synced": now.synced, "source": "ntp" if now.synced else "none"},
+            clock={"synced": now.synced, "source": self._clock_source(now.synced)},
             outbox={"depth": depth, "oldest_s": round((now.at - oldest).total_seconds()) if oldest else None},
             disk_free_mb=machine.disk_free_mb,
             temperature_c=machine.temperature_c,
@@ -51,6 +51,12 @@ class Health:
             probes={"network": "unknown", "insurance": "unknown", "government": "unknown"},
             documents={"catalogue": self._counter.rules.catalogue.version},
         )
+
+    def _clock_source(self, synced: bool) -> str:
+        clock = self._counter.clock
+        if clock.trouble:
+            return "unknown"
+        return {"network": "ntp", "battery": "rtc"}[clock.source] if synced else "none"
 
     def _pad(self) -> dict[str, object]:
         view = self._counter.view()

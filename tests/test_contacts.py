@@ -213,6 +213,7 @@ def view(asks: Literal["press", "thanks", "two_keys"] | None, away: bool = False
         state="rating",
         since=START,
         clerk=None,
+        today=None,
         away=Away("a", START, "switch") if away else None,
         visit=None,
         asking=asking,

@@ -98,6 +98,7 @@ REASONS = {
     "no_glyph": "缺少生僻字",
     "damaged": "的原记录文件损坏，已另存并重新开始",
     "unsynced": "没有校准",
+    "cannot_tell": "准不准查不出来",
     "full": "写不进去，磁盘可能已满",
     "not_written": "写不进去，磁盘可能已满",
 }

@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.counter import Counter
 from appliance.ledger import Paper
+from appliance.window.dating import Today
 from appliance.window.moment import CHINA, Moment
 from appliance.window.view import Away, Clerk, State, Trouble, View
 
@@ -50,7 +51,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown; `since_up` and `until` are seconds since the machine started, None where nothing is counted."""
 
     today: date
-    clock_set: bool
+    """The clock's own day: what a time shown on a page is of today or not."""
+    day: Today | None
     state: State
     clerk: Clerk | None
     away: Away | None
@@ -86,7 +88,7 @@ class Stage:
         since = view.since if view.state in {"idle", "serving", "rating", "away"} else None
         return Scene(
             today=now.at.date(),
-            clock_set=now.synced,
+            day=view.today,
             state=view.state,
             clerk=view.clerk,
             away=view.away,
