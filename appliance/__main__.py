@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from appliance import __version__
 
 if TYPE_CHECKING:
+    from appliance.ledger_file import LedgerUnusable
     from appliance.settings import WindowSettings
 
 WRONG_SETTINGS = 2
@@ -61,12 +62,33 @@ def _run(given: argparse.Namespace) -> int:
     from appliance.settings import SettingsWrong
 
     try:
-        window = Window(_window_settings(given.settings))
+        settings = _window_settings(given.settings)
+        while True:
+            try:
+                window = Window(settings)
+                break
+            except LedgerUnusable as unusable:
+                if (status := _stand_by(settings, unusable)) is not None:
+                    return status
     except SettingsWrong as wrong:
         return _say(wrong, WRONG_SETTINGS)
-    except LedgerUnusable as unusable:
-        return _say(unusable, CANNOT_START)
     return _serve(window.run)
+
+
+def _stand_by(settings: "WindowSettings", unusable: "LedgerUnusable") -> int | None:
+    """Say here and on the screens why there is no window; None once there can be one, else the exit status."""
+    from appliance.pages import CannotListen
+    from appliance.standby import Standby
+
+    _say(unusable, CANNOT_START)
+    standby = Standby(settings, unusable)
+    try:
+        if standby.run():
+            return None
+    except CannotListen:
+        # Another program has the screens: this one was started by hand beside it.
+        return CANNOT_START
+    return 0 if standby.sound else CANNOT_START
 
 
 def _window_settings(path: Path) -> "WindowSettings":

@@ -36,7 +36,7 @@ MAY_KNOW: dict[str, set[str]] = {
 }
 """Which parts of ours a part may import. Whatever is not named here puts things together, and nobody imports it."""
 
-BUILDERS = {"__main__", "run", "doctor"}
+BUILDERS = {"__main__", "run", "doctor", "standby"}
 
 
 def part_of(module: str) -> str:
