@@ -15,7 +15,7 @@ from appliance.panel import phrases
 from appliance.paper import plain
 from appliance.paper.layout import lay_out
 from appliance.window.dating import HOLDS_S, Stated, Today, today
-from appliance.window.happenings import ClerkArrives, ClerkStatesDay
+from appliance.window.happenings import ClerkArrives, ClerkStatesDay, ClerkStepsAway
 from appliance.window.moment import CHINA, Moment
 from appliance.window.refusal import Refused
 from tests.conftest import HandClock
@@ -186,6 +186,13 @@ def test_with_a_trusted_clock_nobody_is_asked_and_a_late_answer_changes_nothing(
     assert state(client) == (303, "/receipt/jmcbdj")
     assert counter.ledger.last_seq == seq
     assert counter.view().today == Today(date(2026, 11, 24), sure=True)
+
+
+def test_the_hours_of_a_lost_clock_are_shown_to_nobody(client: FlaskClient, counter: Counter) -> None:
+    counter.handle(ClerkStepsAway(at=counter.moment(), reason="取材料", expected_back=APRIL + timedelta(minutes=20)))
+    for page in ("/", "/display"):
+        assert "取材料" in client.get(page).get_data(as_text=True)
+        assert not re.search(r"\b(23:59|0:19)\b", client.get(page).get_data(as_text=True))
 
 
 def test_only_items_of_the_station_are_gone_on_to(client: FlaskClient) -> None:

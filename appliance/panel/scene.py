@@ -70,6 +70,11 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int
     papers: tuple[Paper, ...]
 
+    @property
+    def clock_set(self) -> bool:
+        """Whether the clock is to be trusted; the hours of one that is not are shown to nobody."""
+        return self.day is not None and self.day.sure
+
     def paper(self, number: str) -> Paper | None:
         """One of the latest papers."""
         return next((paper for paper in self.papers if paper.paper == number), None)
