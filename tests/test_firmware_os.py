@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,27 +51,61 @@ def test_the_users_cannot_log_in_and_belong_where_their_devices_do(machine: Path
     assert not [name for name, row in groups.items() if "appliance-kiosk" in row[3] and name in ("gpio", "appliance")]
 
 
+SECRETS = {
+    # A key may keep the name that it was signed for.
+    "os": ["window.toml", "broker.password", "tls/window.key", "tls/430602-0107-1.key"],
+    "county": ["county.toml", "county.password", "tls/county.key", "tls/430602.key"],
+}
+CERTIFICATES = ["tls/ca.crt", "tls/window.crt", "tls/county.crt", "tls/430602-0107-1.crt"]
+OWNERS = {"os": "appliance", "county": "appliance-county"}
+
+
+@pytest.mark.parametrize("left", [0o600, 0o666])
 @pytest.mark.parametrize("part", ["os", "county"])
-def test_secrets_are_read_by_their_own_program_alone(machine: Path, part: str) -> None:
-    own = {"os": ["window.toml", "broker.password", "tls/window.key"]}
-    own["county"] = ["county.toml", "county.password", "tls/county.key"]
-    group = {"os": "appliance", "county": "appliance-county"}[part]
-    (machine / "etc/appliance/tls").mkdir(parents=True)
-    for name in [*own["os"], *own["county"]]:
-        (machine / "etc/appliance" / name).write_text("secret")
-        (machine / "etc/appliance" / name).chmod(0o666)
+def test_secrets_are_read_by_their_own_program_alone(machine: Path, part: str, left: int) -> None:
+    own = [Path("etc/appliance", name) for name in SECRETS[part]]
+    group = apply_rights(
+        machine, part, [Path("etc/appliance", name) for names in SECRETS.values() for name in names], left
+    )
+    for path in own:
+        found = (machine / path).stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, group(OWNERS[part])), path
+
+
+@pytest.mark.parametrize("part", ["os", "county"])
+def test_certificates_are_for_everybody_however_they_were_copied(machine: Path, part: str) -> None:
+    paths = [Path("etc/appliance", name) for name in CERTIFICATES]
+    if part == "county":
+        paths += [Path("etc/mosquitto/certs", name) for name in ("ca.crt", "broker.crt", "ca.crl")]
+    apply_rights(machine, part, paths, 0o600)
+    for path in paths:
+        assert stat.S_IMODE((machine / path).stat().st_mode) == 0o644, path
+        assert stat.S_IMODE((machine / path).parent.stat().st_mode) == 0o755, path
+
+
+def test_the_broker_s_key_is_the_broker_s(machine: Path) -> None:
+    key = Path("etc/mosquitto/certs/broker.key")
+    group = apply_rights(machine, "county", [key], 0o600)
+    found = (machine / key).stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, group("mosquitto"))
+
+
+def apply_rights(machine: Path, part: str, paths: list[Path], left: int) -> Callable[[str], int]:
+    """Files and their folders as somebody's umask left them, then tmpfiles; the answer says a group's number there."""
+    for path in paths:
+        (machine / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine / path).write_text("secret")
+        (machine / path).chmod(left)
+        (machine / path).parent.chmod(0o700)
     words = ["systemd-tmpfiles", f"--root={machine}", "--create", str(FIRMWARE / part / "tmpfiles.conf")]
-    number = int(table_of(machine / "etc/group")[group][2])
     if os.getuid() != 0:
         # Only root gives files away. Anybody may be root of a namespace, where there is no other user to give them to.
         everybody_is_root(machine)
         words = ["unshare", "--user", "--map-root-user", *words]
-        number = os.getgid()
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in own[part]:
-        found = (machine / "etc/appliance" / name).stat()
-        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, number), name
+    groups = table_of(machine / "etc/group")
+    return lambda name: int(groups[name][2]) if os.getuid() == 0 else os.getgid()
 
 
 def everybody_is_root(machine: Path) -> None:
