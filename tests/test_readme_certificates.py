@@ -1,4 +1,4 @@
-"""The certificate steps of firmware_config/README.md, word for word: all is readable for who needs it, no key for others.
+"""The certificate steps of the README, word for word: all is readable for who needs it, no key for others.
 
 Only places are put in place of places, and a group of this machine in place of one that `make install` makes.
 """
