@@ -60,7 +60,7 @@ class Health:
 
     def _pad(self) -> dict[str, object]:
         view = self._counter.view()
-        bad = any(trouble.device == "pad" for trouble in view.troubles) or not view.kept
+        bad = any(trouble.device in ("pad", "away") for trouble in view.troubles) or not view.kept
         return {"state": "bad" if bad else "ok", "stuck": list(view.stuck)}
 
 
@@ -71,11 +71,11 @@ def _printer(condition: Condition) -> dict[str, object]:
     return {"state": condition.state, "paper": paper, "reason": condition.reason}
 
 
-def health_page(counter: Counter, link: Link, late: list[str]) -> dict[str, object]:
-    """What `/healthz` says: `ok` while every loop comes round and the card takes facts."""
+def health_page(counter: Counter, link: Link, late: list[str], lost: list[str]) -> dict[str, object]:
+    """What `/healthz` says: `ok` while every vital loop comes round (none is `lost`) and the card takes facts."""
     view = counter.view()
     return {
-        "ok": view.kept and not late,
+        "ok": view.kept and not lost,
         "version": __version__,
         "window": counter.rules.window,
         "ledger": counter.ledger.id,

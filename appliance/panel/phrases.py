@@ -228,14 +228,23 @@ DEVICE_REASONS = {
     "stalled": "不再接收，请关电后重新打开",
     "unplugged": "的连线断开了，请重新插好",
     "unreadable": "不能打印这份内容，请报告县医保局",
-    "no_library": "缺少驱动程序，请报告县医保局",
+    "no_library": "缺少驱动程序，或驱动程序不能用，请报告县医保局",
     "stuck": "有按键一直按着，这个键暂停使用，松开后自动恢复；请检查是否卡住",
     "cannot_tell": "准不准查不出来，日期请以窗口填写的为准，并报告县医保局",
-    "no_gpio": "的接口不能使用，按键无效，请报告县医保局",
+    "no_gpio": "的接口不能使用，请报告县医保局",
+    "hung": "很久没有反应，请关电后重新打开；仍不行请报告县医保局",
+    "unusable": "不能使用，请报告县医保局",
     "no_glyph": "缺少一个生僻字，回执上印成了“〓”，请手写补正并报告县医保局",
     "not_written": "曾有一段时间写不进去，当时的操作没有保存",
     "damaged": "的原记录文件损坏，已另存并重新开始记录，请报告县医保局",
 }
+DEVICE_SENTENCES = {
+    ("pad", "no_gpio"): "评价器有部分或全部按键的接口不能使用，这些键按了没有反应，请报告县医保局",
+    ("away", "no_gpio"): "“暂时离开”开关的接口不能使用，离开和回到窗口请在本页面上操作，并报告县医保局",
+    ("lamps", "no_gpio"): "提示灯的接口不能使用，有灯不亮，评价不受影响，请报告县医保局",
+    ("font", "unusable"): "字库文件读不出来，回执上的生僻字可能印成“〓”，请手写补正并报告县医保局",
+}
+"""Where the device and the reason together say more than one after the other."""
 DEVICE_REASON_ELSE = "工作不正常，请检查电源和连线，仍不行请报告县医保局"
 
 NO_LEDGER_TITLE = "本窗口现在不能办理"
@@ -286,6 +295,8 @@ NETWORK_IS_CUT, NETWORK_IS_WHOLE = "网线已断", "网线已接"
 
 def trouble(found: Trouble) -> str:
     """One sentence: what does not work, and what to do."""
+    if sentence := DEVICE_SENTENCES.get((found.device, found.reason)):
+        return f"{sentence}。"
     device = DEVICES.get(found.device, DEVICE_ELSE)
     return f"{device}{DEVICE_REASONS.get(found.reason, DEVICE_REASON_ELSE)}。"
 

@@ -105,7 +105,7 @@ def _come_back(desk: Desk, returns: ClerkReturns, rules: Rules) -> tuple[Fact, .
 def switch_holds(desk: Desk, rules: Rules) -> bool:
     """Whether only the switch itself can end the absence; one that nobody can read holds nothing."""
     held = desk.away is not None and desk.away.by == "switch"
-    return held and rules.away_kind == "switch" and desk.trouble("pad") is None
+    return held and rules.away_kind == "switch" and desk.trouble("away") is None
 
 
 def _arrive(desk: Desk, arrives: ClerkArrives, rules: Rules) -> tuple[Fact, ...]:

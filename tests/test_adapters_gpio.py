@@ -1,0 +1,263 @@
+"""GPIO that raises anything anywhere: one line is one part's trouble, the chip goes and comes, nothing ends."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.counter import Counter
+from appliance.devices.lamps import Lamps
+from appliance.devices.pad import Pad, PadWiring
+from appliance.devices.pins import Pins
+from appliance.panel import phrases
+from appliance.window.happenings import ClerkArrives, VisitBegins, VisitEnds
+from appliance.window.view import Asking, View
+from tests.conftest import HandClock, until
+from tests.ground_adapters.evil import LIBRARIES, RAISED, Evil
+
+KEYS, AWAY, LAMP = (5, 6, 13, 19, 26), 16, 12
+WIRING = PadWiring(keys=KEYS, away_pin=AWAY)
+
+OPENING = (
+    "gpio_claim_input",
+    "gpio_free",
+    "gpio_get_mode",
+    "gpio_set_debounce_micros",
+    "gpio_claim_alert",
+    "callback",
+    "gpio_read",
+)
+"""All that gpiozero asks of lgpio to open a key."""
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evil]:
+    """The fake lgpio on the path, its chip in a folder of its own."""
+    evil = Evil(tmp_path / "evil")
+    monkeypatch.setenv("EVIL", str(evil.place))
+    monkeypatch.syspath_prepend(LIBRARIES)
+    for name in ("lgpio", "gpiozero.pins.lgpio"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield evil
+    sys.modules.pop("gpiozero.pins.lgpio", None)
+    if (library := sys.modules.pop("lgpio", None)) is not None:
+        library.ended.set()
+
+
+class Stand:
+    """A pad, lamps and the window that they belong to, on the fake chip; each round is one step at its moment."""
+
+    def __init__(self, counter: Counter, clock: HandClock, grace_s: float = 0.0) -> None:
+        self.counter, self.clock = counter, clock
+        self.pins = Pins("lgpio")
+        self.pad = Pad(WIRING, self.pins, counter.tell, clock.moment, grace_s)
+        self.lamps = Lamps(self.pins, (LAMP,), None, active_low=False, away_low=False)
+
+    def rounds(self, number: int = 1) -> None:
+        for _ in range(number):
+            self.clock.passes(1.0)
+            self.pad.wake()
+            while not self.pad._edges.empty():  # edges that came meanwhile, then the end of the wait
+                self.pad.step()
+
+    def troubles(self) -> dict[str, str]:
+        return {trouble.device: trouble.reason for trouble in self.counter.view().troubles}
+
+    def sentences(self) -> str:
+        return "".join(phrases.trouble(trouble) for trouble in self.counter.view().troubles)
+
+    def facts(self) -> list[str]:
+        return [kept.type for kept in self.counter.ledger.unsent(1000)]
+
+    def rated(self, evil: Evil, pin: int) -> bool:
+        """Serve somebody who presses that key; whether the press was taken."""
+        for happening in (VisitBegins(at=self.clock.moment()), VisitEnds(at=self.clock.moment())):
+            self.counter.handle(happening)
+        given = self.facts().count("rating.given")
+        self.clock.passes(1)
+        for level in (False, True):
+            evil.level(pin, level)
+            self.rounds()
+        self.clock.passes(100)
+        return self.facts().count("rating.given") == given + 1
+
+
+@pytest.fixture
+def stand(evil: Evil, counter: Counter, hand_clock: HandClock) -> Iterator[Stand]:
+    stand = Stand(counter, hand_clock)
+    counter.handle(ClerkArrives(at=hand_clock.moment(), number="0107"))
+    yield stand
+    stand.lamps.close()
+    stand.pad.close()
+    stand.pins.close()
+
+
+@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize("function", OPENING)
+def test_a_key_whose_line_cannot_be_opened_leaves_the_four_others_and_the_switch(
+    evil: Evil, stand: Stand, function: str, raised: str
+) -> None:
+    evil.at(f"lgpio.{function}.5", raised)
+    assert stand.pad.arm()
+    assert stand.troubles() == {"pad": "no_gpio"}
+    assert "评价器" in stand.sentences()
+    assert "GPIO5" in stand.counter.view().troubles[0].detail
+    assert stand.rated(evil, 6)
+    assert not stand.rated(evil, 5)
+    evil.level(AWAY, False)
+    stand.rounds()
+    assert stand.counter.view().away is not None
+    evil.level(AWAY, True)
+    stand.rounds()
+    assert stand.counter.view().away is None
+    evil.mend(f"lgpio.{function}.5")
+    stand.rounds()
+    assert stand.troubles() == {}
+    assert stand.rated(evil, 5)
+    assert stand.facts().count("device.failed") == stand.facts().count("device.recovered") == 1
+
+
+@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize("function", ["import", "gpiochip_open"])
+def test_a_chip_or_a_library_that_raises_anything_is_tried_again_within_a_second(
+    evil: Evil, stand: Stand, function: str, raised: str
+) -> None:
+    evil.at(f"lgpio.{function}", raised)
+    assert not stand.pad.arm()
+    stand.rounds(3)
+    assert stand.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+    evil.mend(f"lgpio.{function}")
+    stand.rounds()
+    assert stand.troubles() == {}
+    assert stand.rated(evil, 19)
+
+
+@pytest.mark.parametrize("raised", RAISED)
+def test_a_key_that_cannot_be_read_any_more_is_lost_and_found(evil: Evil, stand: Stand, raised: str) -> None:
+    assert stand.pad.arm()
+    evil.at("lgpio.gpio_read.5", raised)
+    stand.rounds(2)
+    assert stand.troubles() == {"pad": "no_gpio"}
+    assert stand.rated(evil, 13)
+    evil.mend("lgpio.gpio_read.5")
+    stand.rounds()
+    assert stand.troubles() == {}
+    assert stand.rated(evil, 5)
+
+
+def test_a_switch_that_cannot_be_opened_is_its_own_trouble_and_holds_nothing(evil: Evil, stand: Stand) -> None:
+    evil.level(AWAY, False)
+    assert stand.pad.arm()
+    assert stand.counter.view().switch_holds
+    evil.at(f"lgpio.gpio_read.{AWAY}", "Busy")
+    stand.rounds(2)
+    assert stand.troubles() == {"away": "no_gpio"}
+    assert stand.counter.view().away is not None, "the loss of the switch ends no absence"
+    assert not stand.counter.view().switch_holds
+    evil.mend(f"lgpio.gpio_read.{AWAY}")
+    stand.rounds()
+    assert stand.facts().count("away.began") == 1
+    assert "away.ended" not in stand.facts()
+    assert stand.counter.view().switch_holds
+
+
+def test_a_key_lost_while_it_was_down_is_no_press_when_it_comes_back(evil: Evil, stand: Stand) -> None:
+    assert stand.pad.arm()
+    evil.level(5, False)
+    stand.rounds()
+    strays = stand.facts().count("press.stray")
+    evil.at("lgpio.gpio_read.5", "Busy")
+    stand.rounds(2)
+    evil.mend("lgpio.gpio_read.5")
+    stand.rounds(2)
+    evil.level(5, True)
+    stand.rounds()
+    assert stand.facts().count("press.stray") == strays
+    assert stand.rated(evil, 5)
+
+
+def asking(view: View) -> View:
+    return msgspec.structs.replace(view, asking=Asking(visit="v", asks="press", left=30), away=None)
+
+
+@pytest.mark.parametrize("closing", ["", "Alien"])
+def test_a_chip_that_goes_and_comes_back_has_its_keys_its_switch_and_its_lamps(
+    evil: Evil, stand: Stand, closing: str
+) -> None:
+    assert stand.pad.arm()
+    view = asking(stand.counter.view())
+    stand.lamps.show(view)
+    assert evil.lit(LAMP) == "1"
+    if closing:
+        evil.at("lgpio.gpiochip_close", closing)
+    evil.gone(True)
+    stand.rounds(2)
+    stand.lamps.show(view)
+    assert stand.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+    evil.mend(f"out.{LAMP}")
+    evil.gone(False)
+    stand.rounds()
+    assert stand.troubles() == {}
+    stand.lamps.show(view)
+    stand.lamps.show(view)
+    assert (stand.lamps.trouble, evil.lit(LAMP)) == ("", "1")
+    assert stand.rated(evil, 26)
+    evil.level(AWAY, False)
+    stand.rounds()
+    assert stand.counter.view().away is not None
+
+
+@pytest.mark.parametrize("function", ["gpio_claim_input", "gpio_claim_output", "gpio_write", "gpio_get_mode"])
+@pytest.mark.parametrize("raised", RAISED)
+def test_a_lamp_that_cannot_be_opened_or_lit_leaves_the_others(
+    evil: Evil, stand: Stand, function: str, raised: str
+) -> None:
+    lamps = Lamps(stand.pins, KEYS, LAMP, active_low=False, away_low=False)
+    view = asking(stand.counter.view())
+    evil.at(f"lgpio.{function}.13", raised)
+    lamps.show(view)
+    assert "GPIO13" in lamps.trouble
+    assert [evil.lit(pin) for pin in KEYS if pin != 13] == ["1"] * 4
+    evil.mend(f"lgpio.{function}.13")
+    lamps.show(view)
+    assert (lamps.trouble, evil.lit(13)) == ("", "1")
+    evil.at(f"lgpio.{function}.13", raised)
+    lamps.close()
+
+
+def test_a_chip_that_comes_within_the_first_seconds_is_no_event(evil: Evil, stand: Stand) -> None:
+    patient = Stand(stand.counter, stand.clock, grace_s=8)
+    evil.gone(True)
+    assert not patient.pad.arm()
+    before = patient.facts()
+    patient.rounds(7)
+    evil.gone(False)
+    patient.rounds()
+    assert patient.pad.armed
+    assert patient.facts() == before
+    patient.pad.close()
+    patient.pins.close()
+
+
+def test_a_chip_that_does_not_come_is_said_after_the_first_seconds(evil: Evil, stand: Stand) -> None:
+    patient = Stand(stand.counter, stand.clock, grace_s=8)
+    evil.gone(True)
+    assert not patient.pad.arm()
+    patient.rounds(9)
+    assert patient.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+
+
+def test_edges_come_again_after_a_line_was_lost(evil: Evil, stand: Stand) -> None:
+    """The callback left by a line that is gone must not end the edges of the one opened after it."""
+    assert stand.pad.arm()
+    evil.at("lgpio.gpio_read.5", "Busy")
+    stand.rounds(2)
+    evil.mend("lgpio.gpio_read.5")
+    stand.rounds()
+    evil.level(5, False)
+    before = stand.facts()
+    until(lambda: not stand.pad._edges.empty(), what="the edge of a key that was lost and found")
+    stand.pad.step()
+    assert stand.facts() == [*before, "press.stray"]
