@@ -85,7 +85,7 @@ class Browser:
         told_read, told, heard, heard_write = ours
         given = ((told_read, TOLD), (heard_write, HEARD), (lock, LOCK))
         try:
-            self._pid = os.posix_spawn(
+            self.pid = os.posix_spawn(
                 program,
                 [*words, *flags],
                 _surroundings(place),
@@ -104,12 +104,12 @@ class Browser:
         """Kill all its processes: a browser that does not answer would not end for a friendly word either."""
         self.talk.close()
         with suppress(ProcessLookupError):
-            os.killpg(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+            os.killpg(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
         deadline = monotonic() + END_S
         with suppress(ProcessLookupError):
             while monotonic() < deadline:
-                os.killpg(self._pid, 0)
+                os.killpg(self.pid, 0)
                 sleep(0.02)
 
 

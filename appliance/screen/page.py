@@ -12,7 +12,7 @@ LOOK = """(() => {
         href: location.href,
         status: performance.getEntriesByType("navigation")[0]?.responseStatus ?? 0,
         loaded: document.readyState === "complete",
-        words: Boolean(page?.innerText.trim()),
+        words: Boolean(page?.offsetHeight && page.innerText.trim()),
         live: !page?.dataset.stream || "live" in page.dataset,
     };
 })()"""
@@ -49,6 +49,7 @@ class Page:
 
     def go(self, address: str, within: float) -> None:
         """Send the page there; also one whose renderer has crashed or hangs."""
+        self._talk.forget()
         self._talk.ask("Page.navigate", within, session=self._session, url=address)
 
     def look(self, within: float) -> Look:

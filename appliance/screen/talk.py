@@ -83,6 +83,10 @@ class Talk:
             self._receive(left)
         return self._events.popleft()
 
+    def forget(self) -> None:
+        """What was said until now is about a page that is being left."""
+        self._events.clear()
+
     def close(self) -> None:
         """Hang up; a browser that loses its pipe ends by itself."""
         os.close(self._told)

@@ -38,7 +38,7 @@ TAKEN = 1
 
 
 class Pace(NamedTuple):
-    """Seconds. A page that hangs is seen after `look` + `answer`; it is back within 30, if need be in another browser."""
+    """Seconds. A page that hangs is seen after `look` + `answer`; it is back within 30, maybe in another browser."""
 
     look: float = 2.0
     answer: float = 8.0
@@ -109,14 +109,14 @@ def _one_browser(screen: Screen, lock: int, compositor: Compositor) -> None:
     waiting = (WAITING / f"{screen.name}.html").as_uri()
     browser = Browser(screen.name, waiting, _place() / screen.name, lock, screen.flags)
     try:
-        watch = _Watch(screen, Page(browser.talk, screen.pace.start), waiting, compositor)
+        watch = Watch(screen, Page(browser.talk, screen.pace.start), waiting, compositor)
         while True:
             watch.turn()
     finally:
         browser.end()
 
 
-class _Watch:
+class Watch:
     """What one browser shows, turn by turn."""
 
     def __init__(self, screen: Screen, page: Page, waiting: str, compositor: Compositor) -> None:
@@ -126,21 +126,30 @@ class _Watch:
         self._asked = self._came = self._waits_since = now
         self._odd_since: float | None = None
         self._error_since: float | None = None
-        self._said_late = False
+        self._said_late = self._silent = False
         self._losses = 0
 
     def turn(self) -> None:
         """Listen for a while, look at the page once, and do what the table says."""
-        try:
-            why = self._page.lost(self._pace.look)
-            look = None if why else self._page.look(self._pace.answer)
-        except NoAnswer as silent:
-            why, look = str(silent), None
+        why = self._page.lost(self._pace.look)
+        look = None if why else self._look()
         if look is not None and look.href.startswith(self._waiting):
             self._let_in()
-        elif why := why or (look and self._wrong(look)):
+        elif why := why or (self._wrong(look) if look else "the page does not answer"):
             self._wait(why)
         self._watch_compositor()
+
+    def _look(self) -> Look | None:
+        """What the page says; None when it says nothing, NoAnswer when the waiting page in its place does not either."""
+        try:
+            look = self._page.look(self._pace.go if self._silent else self._pace.answer)
+        except NoAnswer:
+            if self._silent:
+                raise
+            self._silent = True
+            return None
+        self._silent = False
+        return look
 
     def _let_in(self) -> None:
         """The waiting page is shown: go to the window's page when there is one."""
