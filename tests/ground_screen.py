@@ -20,7 +20,7 @@ HEADLESS = ("--headless", "--no-sandbox", "--disable-gpu")
 
 @contextmanager
 def short_place() -> Iterator[Path]:
-    """A folder with a short name, as those of /run: Chromium keeps a socket in it, and a socket's path has 107 bytes."""
+    """A folder with a short name, as those of /run: Chromium keeps a socket there, whose path has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="screen-") as place:
         yield Path(place)
 

@@ -140,7 +140,7 @@ class Watch:
         self._watch_compositor()
 
     def _look(self) -> Look | None:
-        """What the page says; None when it says nothing, NoAnswer when the waiting page in its place does not either."""
+        """What the page says; None when it is silent, NoAnswer when the waiting page in its place is so too."""
         try:
             look = self._page.look(self._pace.go if self._silent else self._pace.answer)
         except NoAnswer:
