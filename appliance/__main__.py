@@ -1,4 +1,4 @@
-"""The commands: run, county, demo, doctor."""
+"""The commands: run, county, demo, doctor, screen."""
 
 import argparse
 import logging
@@ -35,6 +35,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     doctor = _add(commands, "doctor", "检查一个窗口的设置和设备，一行一条", _doctor, "/etc/appliance/window.toml")
     doctor.add_argument("--wiring", action="store_true", help="只打印接线表")
     doctor.add_argument("--print", action="store_true", dest="self_test", help="打印自检页")
+    _add_screen(commands)
     demo = commands.add_parser("demo", help="在本机运行一个县和两个窗口的演示")
     demo.set_defaults(command=_demo)
     # The demo's own options cost 60 ms of imports, which a window's keys need not wait for.
@@ -54,6 +55,15 @@ def _add(
     parser.add_argument("--settings", type=Path, default=Path(settings), help=f"设置文件，默认 {settings}")
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_screen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    words = "在一块屏幕上显示一个页面，并看护它（由 kiosk.conf 启动）"
+    screen = commands.add_parser("screen", help=words, description=words)
+    screen.add_argument("name", choices=["resident", "clerk"], help="哪一块屏幕")
+    screen.add_argument("address", help="页面的地址，例如 http://127.0.0.1:8080/display")
+    screen.add_argument("flags", nargs="*", help="写在 -- 之后，原样交给浏览器")
+    screen.set_defaults(command=_screen)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -148,6 +158,12 @@ def _doctor(given: argparse.Namespace) -> int:
         print(wiring_table(settings))
         return 0
     return self_test(settings) if given.self_test else examine(settings)
+
+
+def _screen(given: argparse.Namespace) -> int:
+    from appliance.screen import Screen, show
+
+    return show(Screen(given.name, given.address, tuple(given.flags)))
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -87,7 +87,7 @@ def snapshot(card: Path) -> dict[str, tuple[int, bytes]]:
 def test_a_window_is_put_where_it_belongs(card: Path) -> None:
     install(card)
     assert laid_down(card) == WINDOW_FILES
-    for command in ("usr/local/bin/appliance", "opt/appliance/kiosk", "opt/appliance/venv/bin/python"):
+    for command in ("usr/local/bin/appliance", "opt/appliance/venv/bin/python"):
         assert os.access(card / command, os.X_OK), command
     # It may hold a telephone number, and names a password file: not for everybody's eyes.
     assert stat.S_IMODE((card / "etc/appliance/window.toml").stat().st_mode) == 0o640
@@ -230,7 +230,7 @@ def test_every_shipped_file_is_installed() -> None:
 
 def test_the_scripts_are_sound() -> None:
     """Each parses as plain sh: a Pi's /bin/sh is dash."""
-    scripts = ["install", "place", "os/appliance", "os/kiosk", "county/certificates"]
+    scripts = ["install", "place", "os/appliance", "county/certificates"]
     dash = shutil.which("dash") or "/bin/sh"
     for script in scripts:
         subprocess.run([dash, "-n", ROOT / "firmware_config" / script], check=True)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -161,43 +160,10 @@ def test_the_firmware_sets_the_pins_of_the_shipped_settings() -> None:
 def test_the_screens_show_the_pages_of_the_shipped_settings() -> None:
     text = (FIRMWARE / "os/kiosk.conf").read_text(encoding="utf-8")
     assert f"\nset $pages http://{WINDOW.panel.listen}:{WINDOW.panel.port}\n" in text
-    shown = re.findall(r"^exec /opt/appliance/kiosk (\w+) (\S+)$", text, flags=re.MULTILINE)
+    assert "\nset $watch /opt/appliance/venv/bin/python -I -m appliance screen\n" in text
+    # What ends ends the session: sway starts a program only once.
+    shown = re.findall(r"^exec \$watch (\w+) (\S+) \|\| swaymsg exit$", text, flags=re.MULTILINE)
     assert shown == [("resident", "$pages/display"), ("clerk", "$pages/")]
-    # Seen with Chromium 156 and sway 1.7 on two screens: an address becomes this name.
-    names = {"resident": "chrome-127.0.0.1__display-Default", "clerk": "chrome-127.0.0.1__-Default"}
-    rules = re.findall(r'^assign \[app_id="(.+)"\] workspace (\w+)$', text, flags=re.MULTILINE)
-    assert len(rules) == 2
-    for rule, place in rules:
-        assert [name for name, app in names.items() if re.search(rule, app)] == [place]
-
-
-def test_the_kiosk_waits_for_the_window_and_starts_the_browser_again(tmp_path: Path) -> None:
-    """The script itself, with a browser that notes how it was started, and ends."""
-    tried = tmp_path / "tried"
-    browser = tmp_path / "chromium"
-    browser.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$*" >>{tried}\n[ "$(wc -l <{tried})" -lt 2 ] || kill $PPID\nexit 1\n'
-    )
-    browser.chmod(0o755)
-    answers = tmp_path / "answers"
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "$4" >>{answers}\n[ "$(wc -l <{answers})" -ge 2 ]\n')
-    python.chmod(0o755)
-    script = tmp_path / "kiosk"
-    text = (FIRMWARE / "os/kiosk").read_text(encoding="utf-8")
-    assert text.count("/opt/appliance/venv/bin/python") == 1
-    script.write_text(text.replace("/opt/appliance/venv/bin/python", str(python)), encoding="utf-8")
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATE_DIRECTORY": str(tmp_path / "state")}
-    sh = shutil.which("sh")
-    assert sh
-    words = [sh, str(script), "resident", "http://127.0.0.1:8080/display"]
-    done = subprocess.run(words, env=env, timeout=30, capture_output=True, text=True, check=False)
-    assert "starting it again" in done.stderr
-    # The first question found nobody; after that it asked once for each start.
-    assert answers.read_text().split() == ["http://127.0.0.1:8080/healthz"] * 3
-    for start in tried.read_text().splitlines():
-        assert "--app=http://127.0.0.1:8080/display" in start
-        assert f"--user-data-dir={tmp_path}/state/resident" in start
 
 
 def test_the_samples_and_the_units_agree_on_places() -> None:

@@ -11,6 +11,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "wire": set(),
     "pages": set(),
     "loops": set(),
+    "screen": set(),
     "notify": set(),
     "broker": set(),
     "documents": set(),
