@@ -30,7 +30,7 @@ from appliance.ledger import Ledger
 from appliance.loops import Loops
 from appliance.settings import WindowSettings
 from appliance.standing import Health, health_page, status
-from appliance.window.happenings import ClockSyncs, DeviceRecovers, OrderArrives
+from appliance.window.happenings import ClockSyncs, DeviceFails, DeviceRecovers, OrderArrives
 
 if TYPE_CHECKING:
     from appliance.devices.bench import Bench
