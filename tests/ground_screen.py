@@ -31,13 +31,13 @@ class Site:
     def __init__(self, html: str = "<p>页面") -> None:
         self.status, self.html, self.kind = 200, html, "text/html; charset=utf-8"
         self.asked: list[str] = []
-        self._port = 0
+        self.port = 0
         self._server: ThreadingHTTPServer | None = None
 
     @property
     def address(self) -> str:
         """What a watcher is given."""
-        return f"http://127.0.0.1:{self._port}/display"
+        return f"http://127.0.0.1:{self.port}/display"
 
     def start(self) -> None:
         """Answer from now on."""
@@ -50,8 +50,8 @@ class Site:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Answer)
-        self._port = self._server.server_port
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Answer)
+        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

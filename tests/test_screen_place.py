@@ -81,7 +81,7 @@ SWAY = """
 import contextlib, socket, struct, sys
 with socket.socket(socket.AF_UNIX) as door:
     door.bind(sys.argv[1])
-    door.listen(9)
+    door.listen(0)
     while True:
         line, _ = door.accept()
         with line:
@@ -99,6 +99,7 @@ def sway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess
     process = subprocess.Popen([sys.executable, "-c", SWAY, str(door)])
     until(door.exists)
     monkeypatch.setenv("SWAYSOCK", str(door))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     yield process
     process.kill()
     process.wait(10)
@@ -122,9 +123,17 @@ def test_a_compositor_that_answers_is_left_alone_and_one_that_hangs_is_killed(sw
     for _ in range(3):
         compositor.watch()
     assert sway.wait(10) == -signal.SIGKILL
-    # Whoever has gone already is killed by nobody, and nobody else in its place.
     for _ in range(5):
         compositor.watch()
+
+
+def test_a_compositor_that_never_was_there_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a line that never came the kernel names process 0, and to kill 0 is to kill oneself."""
+    monkeypatch.setenv("SWAYSOCK", str(tmp_path / "nobody"))
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    compositor = Compositor(patience=0.1, times=1)
+    compositor.watch()
+    assert compositor.silent == 1
 
 
 def test_where_there_is_no_compositor_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

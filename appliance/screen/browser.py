@@ -38,6 +38,8 @@ FLAGS = (
     "--password-store=basic",
     "--disk-cache-size=1048576",
 )
+PREFERENCES = '{"translate": {"enabled": false}}'
+"""Or a card in a corner offers to translate the page into English, --disable-features=Translate or not."""
 WAYLAND = "--ozone-platform=wayland"
 TOLD, HEARD, LOCK = 3, 4, 5
 """Files of the browser: the first two are what --remote-debugging-pipe means."""
@@ -76,7 +78,7 @@ class Browser:
         program = next((found for each in PROGRAMS if (found := shutil.which(each))), None)
         if program is None:
             raise NoBrowser(f"there is no {' and no '.join(PROGRAMS)} on this machine: install the package chromium")
-        _empty(place)
+        _prepare(place, name)
         # sway knows the window by the name of the profile, whatever address it shows (kiosk.conf).
         words = [program, *FLAGS, f"--app={page}", f"--user-data-dir={place}", f"--profile-directory={name}"]
         if "WAYLAND_DISPLAY" in os.environ:
@@ -113,16 +115,20 @@ class Browser:
                 sleep(0.02)
 
 
-def _empty(place: Path) -> None:
+def _prepare(place: Path, name: str) -> None:
+    """A new profile, and nothing else beside it."""
     with suppress(FileNotFoundError):
         shutil.rmtree(place)
     (place / "tmp").mkdir(mode=0o700, parents=True)
+    (place / name).mkdir()
+    (place / name / "Preferences").write_text(PREFERENCES)
 
 
 def _surroundings(place: Path) -> dict[str, str]:
     """The environment, with every cache and every temporary file beside the profile."""
     caches = {name: str(place / "tmp") for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-    return {**os.environ, **caches}
+    # --lang alone leaves the browser's own words in English.
+    return {**os.environ, **caches, "LANGUAGE": "zh_CN"}
 
 
 def _high(end: int) -> int:

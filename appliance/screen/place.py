@@ -51,8 +51,8 @@ def _head(address: str, deadline: float) -> bytes:
 class Compositor:
     """sway, as the variables say that it gives its children; where there are none (a test, a desk) nothing is asked."""
 
-    def __init__(self, patience: float = 5.0, times: int = 3) -> None:
-        self._patience, self._times, self.silent = patience, times, 0
+    def __init__(self, patience: float = 4.0, times: int = 3) -> None:
+        self._patience, self._times, self.silent, self._pid = patience, times, 0, 0
         self._display = os.environ.get("WAYLAND_DISPLAY")
         self._door = os.environ.get("SWAYSOCK")
 
@@ -69,31 +69,25 @@ class Compositor:
 
     def watch(self) -> None:
         """Ask sway for a word; one that owes it several times in a row is killed, and its unit starts it again."""
-        if not self._door:
+        if not self._door or self.gone():
             return
+        self.silent = 0 if self._answers(self._door) else self.silent + 1
+        if self.silent >= self._times and self._pid:
+            log.error("sway has not answered %d times: it is killed", self.silent)
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def _answers(self, door: str) -> bool:
         with socket.socket(socket.AF_UNIX) as line:
-            self.silent = 0 if self._answers(line, self._door) else self.silent + 1
-            if self.silent >= self._times:
-                log.error("sway has not answered %d times: it is killed", self.silent)
-                _kill(line)
-
-    def _answers(self, line: socket.socket, door: str) -> bool:
-        line.settimeout(self._patience)
-        try:
-            line.connect(door)
-            line.sendall(GET_VERSION)
-            with line.makefile("rb") as answer:
-                length: int = struct.unpack("=II", answer.read(14)[6:])[0]
-                # Read whole: a client that leaves before is an error in sway's log.
-                return len(answer.read(length)) == length
-        except (OSError, struct.error):
-            return False
-
-
-def _kill(line: socket.socket) -> None:
-    """Kill whoever listens at the other end; one that has gone meanwhile is what was wanted."""
-    # Of a line that never came about the kernel says 0, and 0 would be all of us.
-    with suppress(OSError):
-        pid, _, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if pid > 1:
-            os.kill(pid, signal.SIGKILL)
+            line.settimeout(self._patience)
+            try:
+                line.connect(door)
+                # Now: a sway that hangs soon takes no new line, and of one that never came the kernel says 0.
+                self._pid, _, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                line.sendall(GET_VERSION)
+                with line.makefile("rb") as answer:
+                    length: int = struct.unpack("=II", answer.read(14)[6:])[0]
+                    # Read whole: a client that leaves before is an error in sway's log.
+                    return len(answer.read(length)) == length
+            except (OSError, struct.error):
+                return False

@@ -57,7 +57,7 @@ class Pace(NamedTuple):
     """Whoever was well for so long is not counted as failing again and again."""
     rest: float = 1.0
     most_rest: float = 30.0
-    compositor: float = 10.0
+    compositor: float = 5.0
     lock: float = 15.0
 
 
