@@ -16,7 +16,7 @@ class Clock:
     """Makes moments; `synced` is asked of the kernel only when told to look, because a press must not wait for it."""
 
     def __init__(self) -> None:
-        self._boot = BOOT_ID.read_text().strip()
+        self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         self._synced = False
 
     def moment(self) -> Moment:

@@ -4,6 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from appliance.devices.lgpio_files import import_lgpio
+
 
 class PinsAbsent(Exception):
     """There is no GPIO chip to open, or no library for it; the text says which."""
@@ -28,6 +30,7 @@ class Pins:
                 from gpiozero.pins.mock import MockFactory
 
                 return MockFactory()
+            import_lgpio()
             from gpiozero.pins.lgpio import LGPIOFactory
 
             return LGPIOFactory()
