@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import __version__
+from appliance.terminal import in_utf8, speak_chinese
 
 if TYPE_CHECKING:
     from appliance.ledger_file import LedgerUnusable
@@ -19,7 +20,11 @@ CANNOT_START = 1
 
 def main(arguments: list[str] | None = None) -> int:
     """Do one command; the exit status: 0 well ended, 1 cannot start or failed, 2 wrong settings."""
-    given = _parser(arguments or sys.argv[1:]).parse_args(arguments)
+    if arguments is None:
+        in_utf8()
+        speak_chinese()
+        arguments = sys.argv[1:]
+    given = _parser(arguments).parse_args(arguments)
     logging.basicConfig(level=given.log.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     command: Callable[[argparse.Namespace], int] = given.command
     return command(given)

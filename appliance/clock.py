@@ -28,7 +28,7 @@ class Clock:
         self.source = source
         self.trouble = ""
         """Why the kernel did not say whether the clock is set, in the system's words; empty when it did."""
-        self._boot = BOOT_ID.read_text().strip()
+        self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         self._synced = source == "battery"
 
     def moment(self) -> Moment:

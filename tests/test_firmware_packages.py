@@ -9,7 +9,7 @@ from tests.ground_archive import Archive, Machine
 
 INSTALL = Path(__file__).parent.parent / "firmware_config/install"
 WINDOW = ("python3-venv", "python3-lgpio", "fonts-noto-cjk", "fonts-hanazono")
-SCREENS = ("sway", "chromium")
+SCREENS = ("sway", "seatd", "chromium")
 COUNTY = ("python3-venv", "mosquitto", "openssl")
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from appliance.devices.guard import DeviceTrouble, guarded, let_go
+from appliance.devices.lgpio_files import import_lgpio
 
 
 class PinsAbsent(DeviceTrouble):
@@ -124,6 +125,7 @@ class Pins:
                     from gpiozero.pins.mock import MockFactory
 
                     return MockFactory()
+                import_lgpio()
                 from gpiozero.pins.lgpio import LGPIOFactory
 
                 return LGPIOFactory()
