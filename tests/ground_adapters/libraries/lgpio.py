@@ -159,4 +159,11 @@ def callback(handle: int, gpio: int, edge: int, call: Callable[[int, int, int, i
 
 
 ended = threading.Event()
-_Edges(daemon=True, name="lgpio").start()
+_edges = _Edges(daemon=True, name="lgpio")
+_edges.start()
+
+
+def end() -> None:
+    """For a test that is over: end the thread, whose chip goes with the test's folder."""
+    ended.set()
+    _edges.join()
