@@ -56,6 +56,15 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evil]:
         library.end()
 
 
+def drain(pad: Pad) -> None:
+    """Steps until every edge that came, and the end of the wait after them, is taken."""
+    if (library := sys.modules.get("lgpio")) is not None:
+        until(library.settled)
+    pad.wake()
+    while not pad._edges.empty():
+        pad.step()
+
+
 class Stand:
     """A pad, lamps and the window that they belong to, on the fake chip; each round is one step at its moment."""
 
@@ -68,9 +77,7 @@ class Stand:
     def rounds(self, number: int = 1) -> None:
         for _ in range(number):
             self.clock.passes(1.0)
-            self.pad.wake()
-            while not self.pad._edges.empty():  # edges that came meanwhile, then the end of the wait
-                self.pad.step()
+            drain(self.pad)
 
     def troubles(self) -> dict[str, str]:
         return {trouble.device: trouble.reason for trouble in self.counter.view().troubles}
@@ -116,9 +123,7 @@ class Wires:
     def round(self) -> None:
         self.heard.clear()
         self.clock.passes(1.0)
-        self.pad.wake()
-        while not self.pad._edges.empty():  # edges that came meanwhile, then the end of the wait
-            self.pad.step()
+        drain(self.pad)
 
     def pressed(self, pin: int) -> list[Grade]:
         """Which keys were heard when that pin was pulled down."""
@@ -325,6 +330,22 @@ def test_a_chip_that_does_not_come_is_said_after_the_first_seconds(evil: Evil, s
     assert not patient.pad.arm()
     patient.rounds(9)
     assert patient.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+
+
+@pytest.mark.parametrize("raised", RAISED)
+def test_what_is_raised_at_an_edge_ends_no_other_keys_edges(evil: Evil, wires: Wires, raised: str) -> None:
+    def raises(*_edge: object) -> None:
+        seen.append(1)
+        raise RAISED[raised]
+
+    seen: list[int] = []
+    assert wires.pad.arm()
+    pin = wires.pins.factory().pin(20)
+    pin.when_changed = raises
+    evil.level(20, False)
+    until(lambda: seen, what="the edge at which something is raised")
+    evil.level(5, False)
+    until(lambda: not wires.pad._edges.empty(), what="an edge of another key")
 
 
 def test_edges_come_again_after_a_line_was_lost(evil: Evil, stand: Stand) -> None:
