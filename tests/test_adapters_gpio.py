@@ -12,7 +12,17 @@ from appliance.devices.lamps import Lamps
 from appliance.devices.pad import Pad, PadWiring
 from appliance.devices.pins import Pins
 from appliance.panel import phrases
-from appliance.window.happenings import ClerkArrives, VisitBegins, VisitEnds
+from appliance.window.facts import Grade
+from appliance.window.happenings import (
+    ClerkArrives,
+    DeviceFails,
+    DeviceRecovers,
+    Happening,
+    KeyPresses,
+    SwitchReads,
+    VisitBegins,
+    VisitEnds,
+)
 from appliance.window.view import Asking, View
 from tests.conftest import HandClock, until
 from tests.ground_adapters.evil import LIBRARIES, RAISED, Evil
@@ -43,7 +53,16 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evil]:
     yield evil
     sys.modules.pop("gpiozero.pins.lgpio", None)
     if (library := sys.modules.pop("lgpio", None)) is not None:
-        library.ended.set()
+        library.end()
+
+
+def drain(pad: Pad) -> None:
+    """Steps until every edge that came, and the end of the wait after them, is taken."""
+    if (library := sys.modules.get("lgpio")) is not None:
+        until(library.settled)
+    pad.wake()
+    while not pad._edges.empty():
+        pad.step()
 
 
 class Stand:
@@ -58,9 +77,7 @@ class Stand:
     def rounds(self, number: int = 1) -> None:
         for _ in range(number):
             self.clock.passes(1.0)
-            self.pad.wake()
-            while not self.pad._edges.empty():  # edges that came meanwhile, then the end of the wait
-                self.pad.step()
+            drain(self.pad)
 
     def troubles(self) -> dict[str, str]:
         return {trouble.device: trouble.reason for trouble in self.counter.view().troubles}
@@ -94,57 +111,123 @@ def stand(evil: Evil, counter: Counter, hand_clock: HandClock) -> Iterator[Stand
     stand.pins.close()
 
 
+class Wires:
+    """A pad on the fake chip without a window, and what it has told."""
+
+    def __init__(self, evil: Evil, clock: HandClock) -> None:
+        self.evil, self.clock = evil, clock
+        self.heard: list[Happening] = []
+        self.pins = Pins("lgpio")
+        self.pad = Pad(WIRING, self.pins, self.heard.append, clock.moment)
+
+    def round(self) -> None:
+        self.heard.clear()
+        self.clock.passes(1.0)
+        drain(self.pad)
+
+    def pressed(self, pin: int) -> list[Grade]:
+        """Which keys were heard when that pin was pulled down."""
+        self.evil.level(pin, False)
+        self.round()
+        heard = [one.grade for one in self.heard if isinstance(one, KeyPresses)]
+        self.evil.level(pin, True)
+        self.round()
+        return heard
+
+    def faults(self) -> list[tuple[str, str]]:
+        return [(one.device, one.reason) for one in self.heard if isinstance(one, DeviceFails)]
+
+    def switch(self) -> list[bool]:
+        return [one.closed for one in self.heard if isinstance(one, SwitchReads)]
+
+    def recovered(self) -> list[str]:
+        return [one.device for one in self.heard if isinstance(one, DeviceRecovers)]
+
+
+@pytest.fixture
+def wires(evil: Evil, hand_clock: HandClock) -> Iterator[Wires]:
+    wires = Wires(evil, hand_clock)
+    yield wires
+    wires.pad.close()
+    wires.pins.close()
+
+
 @pytest.mark.parametrize("raised", RAISED)
 @pytest.mark.parametrize("function", OPENING)
 def test_a_key_whose_line_cannot_be_opened_leaves_the_four_others_and_the_switch(
-    evil: Evil, stand: Stand, function: str, raised: str
+    evil: Evil, wires: Wires, function: str, raised: str
 ) -> None:
     evil.at(f"lgpio.{function}.5", raised)
-    assert stand.pad.arm()
-    assert stand.troubles() == {"pad": "no_gpio"}
-    assert "评价器" in stand.sentences()
-    assert "GPIO5" in stand.counter.view().troubles[0].detail
-    assert stand.rated(evil, 6)
-    assert not stand.rated(evil, 5)
+    assert wires.pad.arm()
+    assert wires.faults() == [("pad", "no_gpio")]
+    assert [one.detail[:13] for one in wires.heard if isinstance(one, DeviceFails)] == ["key 5: GPIO5:"]
+    assert [wires.pressed(pin) for pin in KEYS] == [[], [4], [3], [2], [1]]
     evil.level(AWAY, False)
-    stand.rounds()
-    assert stand.counter.view().away is not None
-    evil.level(AWAY, True)
-    stand.rounds()
-    assert stand.counter.view().away is None
+    wires.round()
+    assert wires.switch()[-1] is True
     evil.mend(f"lgpio.{function}.5")
-    stand.rounds()
-    assert stand.troubles() == {}
-    assert stand.rated(evil, 5)
-    assert stand.facts().count("device.failed") == stand.facts().count("device.recovered") == 1
+    wires.round()
+    assert wires.recovered() == ["pad"]
+    assert [wires.pressed(pin) for pin in KEYS] == [[5], [4], [3], [2], [1]]
 
 
 @pytest.mark.parametrize("raised", RAISED)
 @pytest.mark.parametrize("function", ["import", "gpiochip_open"])
 def test_a_chip_or_a_library_that_raises_anything_is_tried_again_within_a_second(
-    evil: Evil, stand: Stand, function: str, raised: str
+    evil: Evil, wires: Wires, function: str, raised: str
 ) -> None:
     evil.at(f"lgpio.{function}", raised)
-    assert not stand.pad.arm()
-    stand.rounds(3)
-    assert stand.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+    assert not wires.pad.arm()
+    assert wires.faults() == [("pad", "no_gpio"), ("away", "no_gpio")]
+    wires.round()
+    assert wires.heard == []
     evil.mend(f"lgpio.{function}")
-    stand.rounds()
-    assert stand.troubles() == {}
-    assert stand.rated(evil, 19)
+    wires.round()
+    assert wires.recovered() == ["pad", "away"]
+    assert wires.pressed(19) == [2]
 
 
 @pytest.mark.parametrize("raised", RAISED)
-def test_a_key_that_cannot_be_read_any_more_is_lost_and_found(evil: Evil, stand: Stand, raised: str) -> None:
-    assert stand.pad.arm()
+def test_a_key_that_cannot_be_read_any_more_is_lost_and_found(evil: Evil, wires: Wires, raised: str) -> None:
+    assert wires.pad.arm()
     evil.at("lgpio.gpio_read.5", raised)
-    stand.rounds(2)
-    assert stand.troubles() == {"pad": "no_gpio"}
-    assert stand.rated(evil, 13)
+    wires.round()
+    wires.round()
+    assert wires.faults() == [("pad", "no_gpio")]
+    assert wires.pressed(13) == [3]
     evil.mend("lgpio.gpio_read.5")
+    wires.round()
+    assert wires.recovered() == ["pad"]
+    assert wires.pressed(5) == [5]
+
+
+@pytest.mark.parametrize("raised", RAISED)
+def test_a_line_that_cannot_be_given_back_keeps_nothing_else_from_closing(
+    evil: Evil, wires: Wires, raised: str
+) -> None:
+    assert wires.pad.arm()
+    for name in ("lgpio.gpio_claim_input.5", "lgpio.gpio_get_mode.16", "lgpio.gpiochip_close"):
+        evil.at(name, raised)
+    wires.pad.close()
+    wires.pins.close()
+    for name in ("lgpio.gpio_claim_input.5", "lgpio.gpio_get_mode.16", "lgpio.gpiochip_close"):
+        evil.mend(name)
+    assert wires.pad.arm()
+    assert wires.pressed(5) == [5]
+
+
+def test_one_busy_key_is_a_sentence_at_the_window_and_the_others_rate(evil: Evil, stand: Stand) -> None:
+    evil.at("lgpio.gpio_claim_input.5", "Busy")
+    assert stand.pad.arm()
+    assert stand.troubles() == {"pad": "no_gpio"}
+    assert "评价器有部分或全部按键的接口不能使用" in stand.sentences()
+    assert stand.rated(evil, 6)
+    assert not stand.rated(evil, 5)
+    evil.mend("lgpio.gpio_claim_input.5")
     stand.rounds()
     assert stand.troubles() == {}
     assert stand.rated(evil, 5)
+    assert stand.facts().count("device.failed") == stand.facts().count("device.recovered") == 1
 
 
 def test_a_switch_that_cannot_be_opened_is_its_own_trouble_and_holds_nothing(evil: Evil, stand: Stand) -> None:
@@ -247,6 +330,22 @@ def test_a_chip_that_does_not_come_is_said_after_the_first_seconds(evil: Evil, s
     assert not patient.pad.arm()
     patient.rounds(9)
     assert patient.troubles() == {"pad": "no_gpio", "away": "no_gpio"}
+
+
+@pytest.mark.parametrize("raised", RAISED)
+def test_what_is_raised_at_an_edge_ends_no_other_keys_edges(evil: Evil, wires: Wires, raised: str) -> None:
+    def raises(*_edge: object) -> None:
+        seen.append(1)
+        raise RAISED[raised]
+
+    seen: list[int] = []
+    assert wires.pad.arm()
+    pin = wires.pins.factory().pin(20)
+    pin.when_changed = raises
+    evil.level(20, False)
+    until(lambda: seen, what="the edge at which something is raised")
+    evil.level(5, False)
+    until(lambda: not wires.pad._edges.empty(), what="an edge of another key")
 
 
 def test_edges_come_again_after_a_line_was_lost(evil: Evil, stand: Stand) -> None:

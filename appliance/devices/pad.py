@@ -135,7 +135,7 @@ class Pad:
     def _open(self, wire: Wire) -> None:
         """Take the line and begin with its level; raises DeviceTrouble."""
         self._number = number = self._number + 1
-        line = self._pins.button(
+        line = self._pins.contact(
             wire.pin,
             pull_up=wire.pull_up,
             bounce_s=GLITCH_S,

@@ -6,6 +6,7 @@ The rules:
 - the only other make is gpiozero's own mock.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 from appliance.devices.guard import DeviceTrouble, guarded, let_go
 from appliance.devices.lgpio_files import import_lgpio
+
+log = logging.getLogger(__name__)
 
 
 class PinsAbsent(DeviceTrouble):
@@ -31,7 +34,7 @@ class Line:
     def closed(self) -> bool:
         """Whether the contact at it is closed; raises DeviceTrouble."""
         with guarded("no_gpio"):
-            return bool(self._device.is_pressed)
+            return bool(self._device.is_active)
 
     def light(self, lit: bool) -> None:
         """Drive the lamp at it; raises DeviceTrouble."""
@@ -70,16 +73,17 @@ class Pins:
                 self._factory = self._open()
             return self._factory
 
-    def button(self, pin: int, *, pull_up: bool, bounce_s: float, moves: Callable[[bool], None]) -> Line:
+    def contact(self, pin: int, *, pull_up: bool, bounce_s: float, moves: Callable[[bool], None]) -> Line:
         """Take a line with a contact to ground or to 3.3 V; `moves` is called at each edge with whether it closed."""
 
         def make(factory: Any, begun: list[Any]) -> Any:
-            from gpiozero import Button
+            # Not its Button: that runs a thread for each, ten times a second and at each press, to see what is held.
+            from gpiozero import DigitalInputDevice
 
-            button = _noted(Button, begun)(pin, pull_up=pull_up, bounce_time=bounce_s, pin_factory=factory)
-            button.when_pressed = lambda: moves(True)
-            button.when_released = lambda: moves(False)
-            return button
+            contact = _noted(DigitalInputDevice, begun)(pin, pull_up=pull_up, bounce_time=bounce_s, pin_factory=factory)
+            contact.when_activated = lambda: moves(True)
+            contact.when_deactivated = lambda: moves(False)
+            return contact
 
         return self._take(pin, make)
 
@@ -122,13 +126,13 @@ class Pins:
         try:
             with guarded("no_gpio"):
                 if self._make == "mock":
-                    from gpiozero.pins.mock import MockFactory
-
-                    return MockFactory()
-                import_lgpio()
-                from gpiozero.pins.lgpio import LGPIOFactory
-
-                return LGPIOFactory()
+                    from gpiozero.pins.mock import MockFactory as Factory
+                else:
+                    import_lgpio()
+                    from gpiozero.pins.lgpio import LGPIOFactory as Factory
+                factory = Factory()
+                factory.pin_class = _careful(factory.pin_class)
+                return factory
         except DeviceTrouble as trouble:
             raise PinsAbsent("no_gpio", f"{trouble.detail} (in {_folder()})") from None
 
@@ -146,6 +150,22 @@ class Pins:
         for line in _pins_of(factory):
             forget_pin(factory, line)
         let_go("the GPIO chip", factory.close)
+
+
+def _careful(kind: Any) -> Any:
+    """That class of pins, but nothing raised at an edge of it reaches lgpio: its only thread for all edges would end.
+
+    gpiozero itself raises there when an edge comes while its pin is just being closed.
+    """
+
+    def call(pin: Any, *given: Any) -> None:
+        try:
+            with guarded():
+                kind._call_when_changed(pin, *given)
+        except DeviceTrouble as trouble:
+            log.warning("an edge of %s was not taken: %s", pin, trouble.detail)
+
+    return type(kind)(kind.__name__, (kind,), {"_call_when_changed": call})
 
 
 def _noted(kind: Any, begun: list[Any]) -> Any:

@@ -149,8 +149,8 @@ class _Edges(threading.Thread):
         while not ended.wait(0.005):
             for callback in tuple(self.callbacks):
                 if (now := _level(callback.gpio)) != callback.level:
-                    callback.level = now
                     callback.call(callback.chip, callback.gpio, now, 0)
+                    callback.level = now
 
 
 def callback(handle: int, gpio: int, edge: int, call: Callable[[int, int, int, int], Any]) -> _Callback:
@@ -159,4 +159,16 @@ def callback(handle: int, gpio: int, edge: int, call: Callable[[int, int, int, i
 
 
 ended = threading.Event()
-_Edges(daemon=True, name="lgpio").start()
+_edges = _Edges(daemon=True, name="lgpio")
+_edges.start()
+
+
+def settled() -> bool:
+    """For a test: whether every edge there was has been brought."""
+    return all(callback.level == _level(callback.gpio) for callback in tuple(_Edges.callbacks))
+
+
+def end() -> None:
+    """For a test that is over: end the thread, whose chip goes with the test's folder."""
+    ended.set()
+    _edges.join()
