@@ -10,7 +10,8 @@ HOUSE = Path(__file__).parents[1] / "appliance"
 MAY_KNOW: dict[str, set[str]] = {
     "wire": set(),
     "pages": set(),
-    "loops": set(),
+    "loops": {"devices"},
+    "terminal": set(),
     "screen": set(),
     "notify": set(),
     "broker": set(),
@@ -27,6 +28,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "courier": {"window", "wire", "ledger", "counter"},
     "panel": {"window", "counter", "ledger", "pages"},
     "standing": {"window", "wire", "counter", "courier", "devices"},
+    "device_loops": {"window", "devices", "counter"},
     "receipts": {"window", "paper", "devices", "counter", "ledger"},
     "fittings": {"window", "paper", "devices", "courier", "settings", "documents"},
     "wiring": {"settings"},
