@@ -12,6 +12,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "pages": set(),
     "loops": set(),
     "notify": set(),
+    "terminal": set(),
+    "service_user": set(),
     "broker": set(),
     "documents": set(),
     "settings": set(),
