@@ -153,8 +153,12 @@ def _county(given: argparse.Namespace) -> int:
 
 def _doctor(given: argparse.Namespace) -> int:
     from appliance.doctor import examine, self_test, wiring_table
+    from appliance.service_user import Installed
     from appliance.settings import SettingsWrong
 
+    for sentence in Installed().become(given.settings):
+        # The table of pins may be going into a file.
+        print(sentence, file=sys.stderr if given.wiring else sys.stdout)
     try:
         settings = _window_settings(given.settings)
     except SettingsWrong as wrong:

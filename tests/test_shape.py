@@ -14,6 +14,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "terminal": set(),
     "screen": set(),
     "notify": set(),
+    "terminal": set(),
+    "service_user": set(),
     "broker": set(),
     "documents": set(),
     "settings": set(),

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +40,12 @@ chmod 600 /etc/mosquitto/certs/*.* /etc/appliance/tls/*
 sed -i -E 's/^#(ca_file|cert_file|key_file) /\\1 /; s/mqtt.example.cn/127.0.0.1/' /etc/appliance/*.toml
 """
 # The screens of a machine that has none.
-HEADLESS = """[Unit]
-ConditionPathExists=
-[Service]
-StandardInput=null
+HEADLESS = """[Service]
 Environment=WLR_BACKENDS=headless WLR_LIBINPUT_NO_DEVICES=1 WLR_RENDERER=pixman WLR_HEADLESS_OUTPUTS=2
 """
+# The console of the machine in the container is the last one of the machine around it, where nobody is.
+CONSOLE = "c /dev/tty0 0620 root tty - 4:63\nc /dev/tty1 0620 root tty - 4:63\n"
+NO_CONSOLE = "[Unit]\nConditionPathExists=\n[Service]\nStandardInput=null\n"
 # So that a hang is noticed before the test's patience ends; nothing else is quicker than it ships.
 QUICK = "[Service]\nWatchdogSec=4\n"
 PROXY = "http://127.0.0.1:9"
@@ -71,11 +72,21 @@ def install(machine: Machine) -> None:
     machine.sh(CERTIFICATES)
     for unit, text in (("appliance-kiosk", HEADLESS), ("appliance", QUICK)):
         machine.write(f"/etc/systemd/system/{unit}.service.d/test.conf", text)
+    console(machine)
     machine.sh(
         "sed -i 's/^set $resident .*/set $resident HEADLESS-1/; s/^set $clerk .*/set $clerk HEADLESS-2/' "
         "/etc/appliance/kiosk.conf"
     )
     machine.sh("systemctl daemon-reload; systemctl restart mosquitto appliance-county; systemctl start appliance")
+
+
+def console(machine: Machine) -> None:
+    """A console for the screens, with a login on it as on every Debian; a kernel without any has to do without."""
+    if not Path("/dev/tty63").exists():
+        machine.write("/etc/systemd/system/appliance-kiosk.service.d/console.conf", NO_CONSOLE)
+        return
+    machine.write("/etc/tmpfiles.d/console.conf", CONSOLE)
+    machine.sh("systemd-tmpfiles --create /etc/tmpfiles.d/console.conf; systemctl enable --now --quiet getty@tty1")
 
 
 def health(machine: Machine) -> dict[str, object]:
