@@ -3,8 +3,8 @@
 Each lamp is opened by itself: one whose line is busy or broken stays dark, and is tried again at every showing.
 """
 
-from appliance.devices.guard import DeviceTrouble
 from appliance.devices.pins import Line, Pins, PinsAbsent
+from appliance.guard import DeviceTrouble
 from appliance.window.view import View
 
 

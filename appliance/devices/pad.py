@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 
 from appliance.devices.contacts import GRADES, Contact, Keys
-from appliance.devices.guard import DeviceTrouble
 from appliance.devices.pins import Line, Pins, PinsAbsent
 from appliance.devices.report import Report
+from appliance.guard import DeviceTrouble
 from appliance.window.facts import Grade
 from appliance.window.happenings import AwayButtonPresses, Happening, SwitchReads
 from appliance.window.moment import Moment

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from appliance.devices.guard import DeviceTrouble, guarded, let_go
+from appliance.guard import DeviceTrouble, guarded, let_go
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,7 @@ class Pins:
             # Not its Button: that runs a thread for each, ten times a second and at each press, to see what is held.
             from gpiozero import DigitalInputDevice
 
-            contact = _noted(DigitalInputDevice, begun)(
-                pin, pull_up=pull_up, bounce_time=bounce_s, pin_factory=factory
-            )
+            contact = _noted(DigitalInputDevice, begun)(pin, pull_up=pull_up, bounce_time=bounce_s, pin_factory=factory)
             contact.when_activated = lambda: moves(True)
             contact.when_deactivated = lambda: moves(False)
             return contact
