@@ -5,7 +5,7 @@ are no OSError, SystemExit from its import, an exception whose own text raises; 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal
 
@@ -78,6 +78,11 @@ def let_go(what: str, close: Callable[[], object]) -> bool:
         log.info("%s did not close cleanly: %s", what, trouble.detail)
         return False
     return True
+
+
+def together(details: Iterable[str]) -> str:
+    """Several devices' words as one detail of bounded length."""
+    return "; ".join(details)[: 2 * LONGEST]
 
 
 def words(error: BaseException) -> str:

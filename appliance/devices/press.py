@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.printer import Printer
-from appliance.guard import DeviceTrouble, guarded
+from appliance.guard import DeviceTrouble, guarded, together
 from appliance.paper import document, escpos, plain
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
@@ -152,7 +152,7 @@ class Press:
         """Report fonts that cannot be read, and those that can again."""
         if self._glyphs.broken:
             self._glyphs.look()
-        broken = "; ".join(f"{path.name}: {why}" for path, why in self._glyphs.broken.items())
+        broken = together(f"{path.name}: {why}" for path, why in self._glyphs.broken.items())
         if broken != self._broken:
             self._reports(FontsFail(broken) if broken else FontsWork())
         self._broken = broken
