@@ -46,8 +46,8 @@ mkdir -p opt/packages opt/source
 status=133
 while [ "$status" = 133 ]; do
     status=0
-    systemd-nspawn --quiet --directory="$place/root" --boot --register=no --keep-unit --link-journal=no --console=pipe \
-        --machine=window --private-network --bind-ro="$source:/opt/source" \
+    setpriv --pdeathsig KILL systemd-nspawn --quiet --directory="$place/root" --boot --register=no --keep-unit --link-journal=no \
+        --console=pipe --machine=window --private-network --bind-ro="$source:/opt/source" \
         ${packages:+--bind-ro="$packages:/opt/packages"} \
         --system-call-filter='bpf adjtimex clock_adjtime clock_adjtime64' --capability=CAP_BPF || status=$?
 done
@@ -202,7 +202,7 @@ def child(pid: int | None) -> int | None:
 @contextmanager
 def machine_on() -> Iterator[Machine]:
     """A machine with nothing of ours on it; NoMachine where a container cannot be."""
-    missing = [tool for tool in ("unshare", "nsenter", "systemd-nspawn") if shutil.which(tool) is None]
+    missing = [tool for tool in ("setpriv", "unshare", "nsenter", "systemd-nspawn") if shutil.which(tool) is None]
     if missing or os.getuid() != 0:
         raise NoMachine(f"not found: {', '.join(missing)}" if missing else "the tests do not run as root")
     # The program in the machine runs on the system's Python, with the packages of the one that runs these tests.
@@ -222,7 +222,8 @@ def machine_on() -> Iterator[Machine]:
             "packages": "" if OTHER_ROOT else str(Path(msgspec.__file__).parent.parent),
             "group": str(group or ""),
         }
-        words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HOLD]
+        # Each ends with the one that started it, also when the tests themselves are killed.
+        words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "sh", "-c", HOLD]
         with log.open("wb") as out:
             holder = subprocess.Popen(
                 words,
