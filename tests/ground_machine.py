@@ -46,8 +46,8 @@ mkdir -p opt/packages opt/source
 status=133
 while [ "$status" = 133 ]; do
     status=0
-    setpriv --pdeathsig KILL systemd-nspawn --quiet --directory="$place/root" --boot --register=no --keep-unit --link-journal=no \
-        --console=pipe --machine=window --private-network --bind-ro="$source:/opt/source" \
+    setpriv --pdeathsig TERM systemd-nspawn --quiet --directory="$place/root" --boot --register=no --keep-unit \
+        --link-journal=no --console=pipe --machine=window --private-network --bind-ro="$source:/opt/source" \
         ${packages:+--bind-ro="$packages:/opt/packages"} \
         --system-call-filter='bpf adjtimex clock_adjtime clock_adjtime64' --capability=CAP_BPF || status=$?
 done
@@ -222,7 +222,7 @@ def machine_on() -> Iterator[Machine]:
             "packages": "" if OTHER_ROOT else str(Path(msgspec.__file__).parent.parent),
             "group": str(group or ""),
         }
-        # Each ends with the one that started it, also when the tests themselves are killed.
+        # When the tests themselves are killed the shell goes too, and nspawn switches the machine off.
         words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "sh", "-c", HOLD]
         with log.open("wb") as out:
             holder = subprocess.Popen(
