@@ -24,7 +24,7 @@ from tests.conftest import until
 
 ROOT = Path(__file__).parent.parent
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-BOOT = 30.0
+BOOT = 60.0
 """Seconds; a start takes one."""
 # Another Debian to run in, instead of this machine's: a root folder that holds the Python packages in /opt/packages.
 OTHER_ROOT = os.environ.get("APPLIANCE_MACHINE_ROOT")
@@ -33,10 +33,10 @@ OTHER_ROOT = os.environ.get("APPLIANCE_MACHINE_ROOT")
 HOLD = r"""
 set -eu
 [ -z "$group" ] || echo $$ >"$group/cgroup.procs"
-mount -t tmpfs -o mode=755 machine /mnt
-mkdir /mnt/changed /mnt/work /mnt/root
-mount -t overlay machine -o "lowerdir=$lower,upperdir=/mnt/changed,workdir=/mnt/work" /mnt/root
-cd /mnt/root
+mount -t tmpfs -o mode=755 machine "$place"
+mkdir "$place/changed" "$place/work" "$place/root"
+mount -t overlay machine -o "lowerdir=$lower,upperdir=$place/changed,workdir=$place/work" "$place/root"
+cd "$place/root"
 # Nothing that this machine starts by itself, no archive, nothing of ours, and a name of its own.
 rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires etc/apt/sources.list etc/apt/sources.list.d
 rm -rf opt/appliance etc/appliance var/lib/appliance* var/log/journal
@@ -46,8 +46,8 @@ mkdir -p opt/packages opt/source
 status=133
 while [ "$status" = 133 ]; do
     status=0
-    systemd-nspawn --quiet --directory=/mnt/root --boot --register=no --keep-unit --link-journal=no --console=pipe \
-        --machine=window --private-network --bind-ro="$source:/opt/source" \
+    setpriv --pdeathsig TERM systemd-nspawn --quiet --directory="$place/root" --boot --register=no --keep-unit \
+        --link-journal=no --console=pipe --machine=window --private-network --bind-ro="$source:/opt/source" \
         ${packages:+--bind-ro="$packages:/opt/packages"} \
         --system-call-filter='bpf adjtimex clock_adjtime clock_adjtime64' --capability=CAP_BPF || status=$?
 done
@@ -163,11 +163,17 @@ class Machine:
         self._booted()
 
     def _booted(self) -> None:
-        until(self._is_up, BOOT, "it did not come up")
+        try:
+            until(self._is_up, BOOT)
+        except AssertionError:
+            raise NoMachine(f"it did not come up: {self._log()}") from None
+
+    def _log(self) -> str:
+        return self._said.read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def _is_up(self) -> bool:
         if self._holder.poll() is not None:
-            raise NoMachine(self._said.read_text(encoding="utf-8", errors="replace")[-2000:])
+            raise NoMachine(self._log())
         self._first = child(child(self._holder.pid))
         # Before it has come to its own namespaces it is still on this machine, and so would be what is run there.
         if self._first is None or not all(apart(self._first, kind) for kind in ("mnt", "pid", "net", "uts", "cgroup")):
@@ -196,7 +202,7 @@ def child(pid: int | None) -> int | None:
 @contextmanager
 def machine_on() -> Iterator[Machine]:
     """A machine with nothing of ours on it; NoMachine where a container cannot be."""
-    missing = [tool for tool in ("unshare", "nsenter", "systemd-nspawn") if shutil.which(tool) is None]
+    missing = [tool for tool in ("setpriv", "unshare", "nsenter", "systemd-nspawn") if shutil.which(tool) is None]
     if missing or os.getuid() != 0:
         raise NoMachine(f"not found: {', '.join(missing)}" if missing else "the tests do not run as root")
     # The program in the machine runs on the system's Python, with the packages of the one that runs these tests.
@@ -205,16 +211,19 @@ def machine_on() -> Iterator[Machine]:
     if not OTHER_ROOT and said.strip() != str(sys.version_info[:2]):
         raise NoMachine(f"/usr/bin/python3 is {said.strip()}, and the packages are for {sys.version_info[:2]}")
     with tempfile.TemporaryDirectory(prefix="machine-") as folder, own_cgroup() as group:
-        log = Path(folder, "said")
+        log, place = Path(folder, "said"), Path(folder, "place")
+        place.mkdir()
         environment = {
             "PATH": PATH,
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "lower": OTHER_ROOT or "/",
+            "place": str(place),
             "source": str(ROOT),
             "packages": "" if OTHER_ROOT else str(Path(msgspec.__file__).parent.parent),
             "group": str(group or ""),
         }
-        words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HOLD]
+        # When the tests themselves are killed the shell goes too, and nspawn switches the machine off.
+        words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "sh", "-c", HOLD]
         with log.open("wb") as out:
             holder = subprocess.Popen(
                 words,
@@ -252,11 +261,13 @@ def own_cgroup() -> Iterator[Path | None]:
             place.mkdir()
         except OSError:
             place = None
-    yield place
-    if place is not None:
-        for folder in sorted((path for path in place.rglob("*") if path.is_dir()), reverse=True):
-            folder.rmdir()
-        place.rmdir()
+    try:
+        yield place
+    finally:
+        if place is not None:
+            for folder in sorted((path for path in place.rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
+            place.rmdir()
 
 
 def cgroup_here() -> Path | None:

@@ -52,6 +52,8 @@ bounce_ms = 0
 [printer]
 kind = "bench"
 baud = 115200
+[clock]
+source = "battery"
 [bench]
 enabled = true
 """

@@ -74,8 +74,16 @@ class Screens:
     def watcher_of(self, name: str) -> int:
         """The process that watches one screen."""
         mark = f"{PYTHON}\0-m\0appliance\0screen\0{name}\0".encode()
-        (pid,) = (int(e.parent.name) for e in Path("/proc").glob("[0-9]*/cmdline") if e.read_bytes().startswith(mark))
+        (pid,) = (int(each.name) for each in Path("/proc").glob("[0-9]*") if self._is_ours(each, mark))
         return pid
+
+    def _is_ours(self, process: Path, mark: bytes) -> bool:
+        """Whether a process begins with these words, and under this sway: others may run on the same machine."""
+        try:
+            words, around = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            return False
+        return words.startswith(mark) and f"XDG_RUNTIME_DIR={self.place}\0".encode() in around
 
     def end(self) -> None:
         """Whatever still runs, ends."""
