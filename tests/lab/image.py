@@ -1,4 +1,4 @@
-"""Builds the guest's disk: Debian, the simulated chip, the lab's agent, and a repository of what the installers ask for."""
+"""Builds the guest's disk: Debian, the simulated chip, and a repository of what the installers ask for."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from tests.lab.progress import do, tell
 from tests.lab.recipe import BASE, DISK, KERNEL, LGPIO_SHA256, OFFERED, SUITE, WORKSHOP
 from tests.lab.workshop import LGPIO_DEB, MODULE, Workshop, candidate
 
-# What of the lab lies on the guest's own disk: units only, since all that they start comes on a disk of its own at each boot.
+# What of the lab lies on the guest's own disk: units only. What they start comes on a disk of its own at each boot.
 FILES = {
     "lab-unpack.service": "/etc/systemd/system/lab-unpack.service",
     "lab-agent.service": "/etc/systemd/system/lab-agent.service",
@@ -69,7 +69,11 @@ def _build(place: Path, built: Image, source: str, made: Path) -> None:
         f'--customize-hook=sh {GUEST / "offer"} "$1" {" ".join(OFFERED)}',
     ]
     command = ["mmdebstrap", "--variant=minbase", '--aptopt=APT::Install-Recommends "false"', *hooks]
-    do("building: the guest's Debian, and the packages for the installers", [*command, f"--include={','.join(BASE)}", SUITE, str(root), source], journal)
+    do(
+        "building: the guest's Debian, and the packages for the installers",
+        [*command, f"--include={','.join(BASE)}", SUITE, str(root), source],
+        journal,
+    )
     _offer(root, made, journal)
     kernel = (made / "kernel").read_text()
     extra = root / "lib/modules" / kernel / "extra"
@@ -83,7 +87,11 @@ def _build(place: Path, built: Image, source: str, made: Path) -> None:
     do("building: settings of the guest", ["chroot", str(root), "sh", "/tmp/finish", kernel], journal)
     shutil.copy(root / f"boot/vmlinuz-{kernel}", built.kernel)
     shutil.copy(root / f"boot/initrd.img-{kernel}", built.initrd)
-    do("building: its file system", ["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", str(root), str(built.disk), DISK], journal)
+    do(
+        "building: its file system",
+        ["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", str(root), str(built.disk), DISK],
+        journal,
+    )
     shutil.rmtree(root)
 
 

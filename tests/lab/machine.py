@@ -1,4 +1,4 @@
-"""One virtual machine: switched on, asked, unplugged, and its power cut. QEMU without any acceleration, so that it runs anywhere."""
+"""One virtual machine: switched on, asked, unplugged, its power cut. QEMU without acceleration runs anywhere."""
 
 import atexit
 import contextlib
@@ -20,6 +20,10 @@ from tests.lab.image import Image
 # What takes a Pi a second takes this machine twenty.
 BOOT_S = 240
 PRINTER = {"driver": "usb-serial", "chardev": "printer", "id": "printer", "bus": "usb.0", "always-plugged": True}
+
+
+# Drivers of a PC that a Pi has not; each takes a second of the boot here.
+NOT_ON_A_PI = "module_blacklist=kvm_amd,kvm,powernow_k8,pcspkr,i2c_i801,iTCO_wdt,cfg80211,psmouse,lpc_ich"
 
 
 class Failed(Exception):
@@ -118,9 +122,9 @@ class Machine:
         """A command's exit code and text."""
         return dict(self._ask({"do": "run", "with": {"command": command, "timeout": within}}, within + 30))
 
-    def hands(self, name: str, within: float = 180, **given: object) -> Any:
-        """One of the functions in `guest/hands.py`."""
-        return self._ask({"do": name, "with": given}, within)
+    def hands(self, name: str, /, **given: Any) -> Any:
+        """One of the functions in `guest/hands.py`, which know themselves how long they wait."""
+        return self._ask({"do": name, "with": given}, given.get("within", 120) + 120)
 
     def put(self, path: str, text: str) -> None:
         """Write a file in the guest."""
@@ -171,7 +175,18 @@ class Machine:
     def _command(self, start: Start, hands: Path) -> list[str]:
         memory = "2048" if start.screens or start.careless else "1024"
         cache = "unsafe" if start.careless else "none"
-        words = ["root=/dev/vda", "rootfstype=ext4", "rw", "console=ttyS0,115200", "mitigations=off", *start.words]
+        # A second head is only there when somebody says that something is plugged in.
+        heads = ["video=Virtual-1:1024x600@60e", "video=Virtual-2:1024x600@60e"] if start.screens else []
+        words = [
+            "root=/dev/vda",
+            "rootfstype=ext4",
+            "rw",
+            "console=ttyS0,115200",
+            "mitigations=off",
+            NOT_ON_A_PI,
+            *heads,
+            *start.words,
+        ]
         drives = [f"file={self.disk},format=qcow2,cache={cache}"]
         drives += [f"file={each},format=raw,readonly=on" for each in (hands, *start.disks)]
         command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]
@@ -181,15 +196,29 @@ class Machine:
             command += ["-drive", f"if=none,id=disk{number},{drive}", "-device", f"virtio-blk-pci,drive=disk{number}"]
         command += self._serial("console", f"file,path={self.console},append=on", "isa-serial")
         command += self._serial("thanks", self._socket("thanks"), "isa-serial")
-        command += ["-device", "virtio-serial-pci", *self._serial("agent", self._socket("agent"), "virtserialport,name=lab.agent")]
-        command += ["-device", "qemu-xhci,id=usb", "-chardev", f"{self._socket('printer').replace('socket,', 'socket,id=printer,', 1)}"]
+        command += [
+            "-device",
+            "virtio-serial-pci",
+            *self._serial("agent", self._socket("agent"), "virtserialport,name=lab.agent"),
+        ]
+        command += [
+            "-device",
+            "qemu-xhci,id=usb",
+            "-chardev",
+            f"{self._socket('printer').replace('socket,', 'socket,id=printer,', 1)}",
+        ]
         if start.printer:
             command += ["-device", "usb-serial,chardev=printer,id=printer,bus=usb.0,always-plugged=on"]
         if start.screens:
             command += ["-device", "virtio-gpu-pci,id=gpu,max_outputs=2", "-device", "usb-tablet,bus=usb.0"]
         command += ["-device", "i6300esb,id=watchdog", "-action", "watchdog=reset"]
         command += ["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"]
-        command += ["-nic", "user,model=virtio-net-pci,id=net0", "-qmp", f"unix:{self.place / 'qmp.sock'},server=on,wait=off"]
+        command += [
+            "-nic",
+            "user,model=virtio-net-pci,id=net0",
+            "-qmp",
+            f"unix:{self.place / 'qmp.sock'},server=on,wait=off",
+        ]
         return command
 
     def _socket(self, name: str) -> str:
@@ -198,7 +227,12 @@ class Machine:
     def _serial(self, name: str, chardev: str, device: str) -> list[str]:
         kind, _, rest = chardev.partition(",")
         driver, _, more = device.partition(",")
-        return ["-chardev", f"{kind},id={name},{rest}", "-device", f"{driver},chardev={name}{',' + more if more else ''}"]
+        return [
+            "-chardev",
+            f"{kind},id={name},{rest}",
+            "-device",
+            f"{driver},chardev={name}{',' + more if more else ''}",
+        ]
 
 
 def _reply(link: socket.socket, mark: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finds the Debian mirror that this machine already uses, in either of apt's two dialects, so that the lab names none."""
+"""Finds the Debian mirror that this machine already uses, in either of apt's two dialects: the lab names none."""
 
 import re
 from pathlib import Path
@@ -65,7 +65,9 @@ def deb822(text: str) -> list[Source]:
         if "deb" not in fields.get("types", []) or fields.get("enabled", ["yes"]) == ["no"]:
             continue
         components = tuple(fields.get("components", []))
-        found += [Source(uri, suite, components) for uri in fields.get("uris", []) for suite in fields.get("suites", [])]
+        found += [
+            Source(uri, suite, components) for uri in fields.get("uris", []) for suite in fields.get("suites", [])
+        ]
     return found
 
 
@@ -79,4 +81,4 @@ def _resolved(address: str) -> str:
 
 def _codename() -> str:
     release = Path("/etc/os-release").read_text()
-    return re.search(r"^VERSION_CODENAME=(\w+)$", release, re.M)[1]  # type: ignore[index]
+    return re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)[1]  # type: ignore[index]

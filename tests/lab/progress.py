@@ -19,7 +19,9 @@ def do(what: str, command: Sequence[str], journal: Path, **given: object) -> Non
     """Run a command of the build, its output in a file; when it fails, the end of that file and an exit."""
     tell(what)
     with journal.open("ab") as file:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False, **given)  # type: ignore[call-overload]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False, **given
+        )  # type: ignore[call-overload]
     if done.returncode:
         print(journal.read_text(errors="replace")[-3000:], file=sys.stderr)
         sys.exit(f"failed with {done.returncode}: {what} (all of it in {journal})")

@@ -14,20 +14,20 @@ KERNEL = "linux-image-amd64"
 
 # What Raspberry Pi OS Lite has, and a kernel. Not what `make install` installs: that it has to do itself.
 BASE = (
-    KERNEL,
-    *"initramfs-tools lz4 zstd systemd systemd-sysv udev kmod dbus login passwd libpam-systemd".split(),
-    *"iproute2 procps util-linux python3 make sudo curl tzdata ca-certificates less sqlite3".split(),
+    *(KERNEL, "initramfs-tools", "lz4", "zstd", "systemd", "systemd-sysv", "udev", "kmod", "dbus", "login", "passwd"),
+    *("libpam-systemd", "iproute2", "procps", "util-linux", "python3", "make", "sudo", "curl", "tzdata"),
+    *("ca-certificates", "less", "sqlite3"),
 )
-# What the project's installers and the README ask apt for. It lies in the guest as a repository on its own disk, since the guest
-# has no network: `apt-get install` is run as shipped.
+# What the project's installers and the README ask apt for. It lies in the guest as a repository on its own disk, since the
+# guest has no network: `apt-get install` is run as shipped.
 OFFERED = (
-    *"python3-venv fonts-noto-cjk fonts-hanazono sway chromium seatd".split(),
-    *"mosquitto openssl nginx-light postgresql".split(),
+    *("python3-venv", "fonts-noto-cjk", "fonts-hanazono", "sway", "chromium", "seatd"),
+    *("mosquitto", "openssl", "nginx-light"),
 )
 # Where the kernel module and lgpio are built.
 WORKSHOP = (
-    *"linux-headers-amd64 linux-source make gcc libc6-dev kmod xz-utils".split(),
-    *"python3-dev python3-pip python3-setuptools python3-wheel swig dpkg-dev".split(),
+    *("linux-headers-amd64", "linux-source", "make", "gcc", "libc6-dev", "kmod", "xz-utils"),
+    *("python3-dev", "python3-pip", "python3-setuptools", "python3-wheel", "swig", "dpkg-dev"),
 )
 # Debian has no lgpio in trixie's main archive, Raspberry Pi OS has: this is its source.
 LGPIO = "0.2.2.0"

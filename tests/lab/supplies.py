@@ -1,4 +1,4 @@
-"""The disks that come with the machine: the lab's own files at each boot, and the project with its wheels for the installation."""
+"""The disks that come with the machine: the lab's own files, and the project with its wheels to be installed."""
 
 import os
 import shutil
@@ -41,7 +41,11 @@ def project(place: Path) -> tuple[Path, str]:
 def _files() -> list[str]:
     """What a person has who cloned the project; without git, all but what this machine made."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode == 0:
         names = [each for each in listed.stdout.split("\0") if each]
@@ -53,7 +57,7 @@ def _files() -> list[str]:
 
 
 def wheels() -> Path:
-    """A disk with the wheels of both lock files for the guest's Python, `wheels/`; their hashes are checked here and there."""
+    """A disk with the wheels of both lock files for the guest's Python, `wheels/`; hashes are checked."""
     locks = [ROOT / "requirements" / f"{each}.txt" for each in LOCKS]
     place = kept("wheels", key(GUEST_PYTHON, *(each.read_bytes() for each in locks)))
     disk = place / "wheels.tar"
@@ -69,9 +73,17 @@ def wheels() -> Path:
 
 
 def _download(lock: Path, place: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps", "--require-hashes"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+    ]
     kind = ["--only-binary=:all:", "--implementation", "cp", "--python-version", GUEST_PYTHON]
     kind += [word for each in PLATFORMS for word in ("--platform", each)]
     command = [*pip, *kind, "-r", str(lock), "-d", str(place / "wheels")]
     do(f"fetching: wheels of {lock.name} for Python {GUEST_PYTHON}", command, place / "pip.log", env=dict(os.environ))
-

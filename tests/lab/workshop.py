@@ -1,4 +1,4 @@
-"""Builds what Debian does not ship and a Pi has: the simulated GPIO chip's kernel module, and python3-lgpio as a package."""
+"""Builds what Debian does not ship: the simulated GPIO chip's kernel module, and python3-lgpio as a package."""
 
 import re
 import shutil
@@ -39,7 +39,9 @@ class Workshop:
         top = archive.name.removesuffix(".tar.xz")
         room = self._root / "gpio-sim"
         room.mkdir()
-        wanted = [f"{top}/{each}" for each in ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c")]
+        wanted = [
+            f"{top}/{each}" for each in ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c")
+        ]
         do("building: the kernel's sources", ["tar", "-C", str(room), "-xf", str(archive), *wanted], self._journal)
         (room / "gpio-sim-core.c").write_text(contacts_win((room / wanted[0]).read_text()))
         shutil.copy(room / wanted[1], room / "gpiolib.h")
@@ -71,7 +73,7 @@ cd lgpio-$1
 PYPI=1 python3 setup.py -q install --root=/lgpio/tree --install-layout=deb
 mkdir -p /lgpio/tree/DEBIAN
 printf '%s\\n' 'Package: python3-lgpio' "Version: $1-0lab" 'Architecture: amd64' 'Depends: python3' \
-    'Maintainer: the lab <lab@localhost>' 'Description: lgpio for Python, as Raspberry Pi OS has it' >/lgpio/tree/DEBIAN/control
+    'Maintainer: the lab <lab@localhost>' 'Description: as Raspberry Pi OS has it' >/lgpio/tree/DEBIAN/control
 dpkg-deb --root-owner-group --build /lgpio/tree /lgpio/package.deb
 """
 
@@ -91,7 +93,7 @@ def contacts_win(source: str) -> str:
 
 def module_of_its_own(source: str) -> str:
     """irq_sim without its exports, and with the one function replaced that the kernel does not export to modules."""
-    source = re.sub(r"^EXPORT_SYMBOL.*$", "", source, flags=re.M)
+    source = re.sub(r"^EXPORT_SYMBOL.*$", "", source, flags=re.MULTILINE)
     return source.replace("irq_to_desc(irqnum)", "irq_data_to_desc(irq_get_irq_data(irqnum))")
 
 

@@ -1,9 +1,10 @@
-"""In the guest: does what the host asks over a virtio serial port, one JSON object a line each way; it needs no network."""
+"""In the guest: does what the host asks over a virtio serial port, one JSON object a line each way; no network."""
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -49,29 +50,39 @@ def answer(line: bytes) -> bytes:
     reply: dict[str, Any] = {"mark": question.get("mark")}
     try:
         reply["is"] = asked(question)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the host is told whatever went wrong
         reply["wrong"] = traceback.format_exc()
     return json.dumps(reply, default=str).encode() + b"\n"
 
 
-def main() -> None:
-    """Serve the port for ever."""
-    while not PORT.exists():
-        time.sleep(0.1)
-    port = os.open(PORT, os.O_RDWR)
-    held = b""
-    while True:
-        got = os.read(port, 65536)
-        if not got:
-            # The host's end is not open yet, or no longer.
-            time.sleep(0.05)
-            continue
-        *lines, held = (held + got).split(b"\n")
-        for line in lines:
-            reply = answer(line) if line.strip() else b""
+class Port:
+    """The serial port. Questions are answered side by side: a long command does not keep a short question waiting."""
+
+    def __init__(self) -> None:
+        while not PORT.exists():
+            time.sleep(0.1)
+        self._port = os.open(PORT, os.O_RDWR)
+        self._writing = threading.Lock()
+
+    def serve(self) -> None:
+        """For ever."""
+        held = b""
+        while True:
+            got = os.read(self._port, 65536)
+            if not got:
+                # The host's end is not open yet, or no longer.
+                time.sleep(0.05)
+                continue
+            *lines, held = (held + got).split(b"\n")
+            for line in filter(bytes.strip, lines):
+                threading.Thread(target=self._reply, args=(line,), daemon=True).start()
+
+    def _reply(self, line: bytes) -> None:
+        reply = answer(line)
+        with self._writing:
             while reply:
-                reply = reply[os.write(port, reply) :]
+                reply = reply[os.write(self._port, reply) :]
 
 
 if __name__ == "__main__":
-    main()
+    Port().serve()

@@ -1,4 +1,4 @@
-"""In the guest: somebody presses 非常不满意 four times a second from the first second on, until the ledger has a press."""
+"""In the guest: somebody presses 非常不满意 four times a second, from the first second on."""
 
 import time
 from pathlib import Path

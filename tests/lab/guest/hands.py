@@ -1,5 +1,6 @@
-"""In the guest: a person's hands and eyes. Contacts are pulled through gpio-sim, lamps read back from it, pages asked for by HTTP,
-the ledger read and never written."""
+"""In the guest: a person's hands and eyes.
+
+Contacts are pulled through gpio-sim and lamps read back from it, pages asked for by HTTP, the ledger only read."""
 
 import ctypes
 import functools
@@ -58,7 +59,9 @@ def up() -> float:
 # ---- the pages
 
 
-def ask(method: str, path: str, fields: dict[str, str] | None = None, accept: str = "text/html") -> tuple[int, str, str]:
+def ask(
+    method: str, path: str, fields: dict[str, str] | None = None, accept: str = "text/html"
+) -> tuple[int, str, str]:
     """One request as a browser on this machine makes it: status, text, and where it leads."""
     link = http.client.HTTPConnection(*PAGES, timeout=30)
     home = f"http://{PAGES[0]}:{PAGES[1]}"
@@ -79,7 +82,7 @@ def act(name: str, **fields: str) -> int:
 def page(path: str = "/") -> str:
     """What a page says, without its tags."""
     text = ask("GET", path)[1]
-    text = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.S)
+    text = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text))).strip()
 
 
@@ -155,7 +158,11 @@ def prompt() -> str:
     begun, ended = act("begin"), act("end")
     if not until(lambda: all(lamps()), 20):
         raise TimeoutError(f"the lamps stayed dark: begin {begun}, end {ended}, {health()}")
-    return str(json.loads(ledger("select payload from facts where type='visit.ended' order by seq desc")[0][0])["data"]["visit"])
+    return str(
+        json.loads(ledger("select payload from facts where type='visit.ended' order by seq desc")[0][0])["data"][
+            "visit"
+        ]
+    )
 
 
 def press(grade: int, hold: float = 0.12) -> float | None:
@@ -247,22 +254,31 @@ def items() -> list[str]:
 
 def take_in(item: str, applicant: str = "欧阳娜娜") -> str:
     """Fill in an item's form as a clerk would and send it; the paper's number."""
-    text = ask("GET", f"/receipt/{item}")[1]
+    status, text, leads = ask("GET", f"/receipt/{item}")
+    if status == 303 and leads.startswith("/day"):
+        say_day(time.time())
+        status, text, leads = ask("GET", f"/receipt/{item}")
     form: dict[str, str] = {"form": _one(r'name="form" value="([^"]+)"', text), "applicant": applicant}
     form |= {name: html.unescape(value) for name, value in re.findall(r'name="(name\d+)" value="([^"]*)"', text)}
     for number in re.findall(r'id="tick(\d+)"', text):
         form |= {f"tick{number}": "on", f"pages{number}": "1"}
-    form |= _date(text, "", 20) | _date(text, "today_", 0)
+    if 'name="year"' in text:
+        form |= _date("", time.time() + 20 * 86400)
     status, answer, leads = ask("POST", f"/receipt/{item}", form)
     if status != 303:
         raise ValueError(f"the form was not taken: {status} {re.sub(r'<[^>]+>', ' ', answer)[:1500]}")
     return leads.rsplit("/", 1)[1]
 
 
-def _date(text: str, prefix: str, days: int) -> dict[str, str]:
-    if f'name="{prefix}year"' not in text:
-        return {}
-    day = time.localtime(time.time() + 86400 * days)
+def say_day(at: float) -> None:
+    """The clerk says which day it is, asked because the clock cannot be trusted."""
+    status, answer, _ = ask("POST", "/day", _date("today_", at))
+    if status != 303:
+        raise ValueError(f"the day was not taken: {status} {re.sub(r'<[^>]+>', ' ', answer)[:1500]}")
+
+
+def _date(prefix: str, at: float) -> dict[str, str]:
+    day = time.localtime(at)
     return {f"{prefix}year": str(day.tm_year), f"{prefix}month": str(day.tm_mon), f"{prefix}day": str(day.tm_mday)}
 
 
@@ -316,3 +332,57 @@ def time_service(now: float) -> int:
     time.clock_settime(time.CLOCK_REALTIME, now)
     word = Timex(modes=ADJ_MAXERROR | ADJ_ESTERROR | ADJ_STATUS, maxerror=1000, esterror=1000, status=0)
     return int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(word)))
+
+
+def until_lit(within: float = 10) -> bool:
+    """Whether the lamps are lit again in time."""
+    return until(lambda: all(lamps()), within)
+
+
+def until_not(state_: str, within: float) -> bool:
+    """Whether the window came to do something else in time."""
+    return until(lambda: state() not in (state_, "unreachable"), within, 0.05)
+
+
+def until_restarted(unit: str, process: str, within: float = 150) -> bool:
+    """Whether a unit runs as another process than this, and its pages answer, in time."""
+
+    def another() -> bool:
+        return show(unit, "MainPID") not in (process, "0") and bool(health())
+
+    return until(another, within, 0.25)
+
+
+def this_boot(kinds: list[str]) -> list[dict[str, Any]]:
+    """The facts of those types since the machine was switched on."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [fact for fact in since(0) if fact["bootid"] == boot and fact["type"] in kinds]
+
+
+def waits_for_this_boot(kind: str, within: float) -> dict[str, Any] | None:
+    """The first fact of that type of this boot, as soon as it is there."""
+    found: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        found[:] = this_boot([kind])
+        return bool(found)
+
+    return found[0] if until(there, within, 0.2) else None
+
+
+def day_is_asked() -> bool:
+    """Whether a form for a receipt leads to the question which day it is."""
+    status, _, leads = ask("GET", f"/receipt/{items()[0]}")
+    return status == 303 and leads.startswith("/day")
+
+
+def waits_for_page_without(path: str, unwanted: str, within: float) -> bool:
+    """Whether the page came to say that no longer, in time."""
+
+    def silent() -> bool:
+        try:
+            return unwanted not in page(path)
+        except (OSError, http.client.HTTPException):
+            return False
+
+    return until(silent, within, 0.2)

@@ -1,5 +1,6 @@
-"""In the guest: serves visits as fast as it can. Every thanks leaves over the second serial port before the next act begins, so
-that whoever cuts the power knows what had been said."""
+"""In the guest: serves visits as fast as it can.
+
+Every thanks leaves over the second serial port before the next act begins, so that whoever cuts the power knows it."""
 
 import os
 import random
