@@ -1,4 +1,4 @@
-"""The commands: run, county, demo, doctor."""
+"""The commands: run, county, demo, doctor, screen."""
 
 import argparse
 import logging
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import __version__
+from appliance.terminal import in_utf8, speak_chinese
 
 if TYPE_CHECKING:
+    from appliance.ledger_file import LedgerUnusable
     from appliance.settings import WindowSettings
 
 WRONG_SETTINGS = 2
@@ -18,7 +20,11 @@ CANNOT_START = 1
 
 def main(arguments: list[str] | None = None) -> int:
     """Do one command; the exit status: 0 well ended, 1 cannot start or failed, 2 wrong settings."""
-    given = _parser(arguments or sys.argv[1:]).parse_args(arguments)
+    if arguments is None:
+        in_utf8()
+        speak_chinese()
+        arguments = sys.argv[1:]
+    given = _parser(arguments).parse_args(arguments)
     logging.basicConfig(level=given.log.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     command: Callable[[argparse.Namespace], int] = given.command
     return command(given)
@@ -34,6 +40,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     doctor = _add(commands, "doctor", "检查一个窗口的设置和设备，一行一条", _doctor, "/etc/appliance/window.toml")
     doctor.add_argument("--wiring", action="store_true", help="只打印接线表")
     doctor.add_argument("--print", action="store_true", dest="self_test", help="打印自检页")
+    _add_screen(commands)
     demo = commands.add_parser("demo", help="在本机运行一个县和两个窗口的演示")
     demo.set_defaults(command=_demo)
     # The demo's own options cost 60 ms of imports, which a window's keys need not wait for.
@@ -55,18 +62,48 @@ def _add(
     return parser
 
 
+def _add_screen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    words = "在一块屏幕上显示一个页面，并看护它（由 kiosk.conf 启动）"
+    screen = commands.add_parser("screen", help=words, description=words)
+    screen.add_argument("name", choices=["resident", "clerk"], help="哪一块屏幕")
+    screen.add_argument("address", help="页面的地址，例如 http://127.0.0.1:8080/display")
+    screen.add_argument("flags", nargs="*", help="写在 -- 之后，原样交给浏览器")
+    screen.set_defaults(command=_screen)
+
+
 def _run(given: argparse.Namespace) -> int:
     from appliance.ledger_file import LedgerUnusable
     from appliance.run import Window
     from appliance.settings import SettingsWrong
 
     try:
-        window = Window(_window_settings(given.settings))
+        settings = _window_settings(given.settings)
+        while True:
+            try:
+                window = Window(settings)
+                break
+            except LedgerUnusable as unusable:
+                if (status := _stand_by(settings, unusable)) is not None:
+                    return status
     except SettingsWrong as wrong:
         return _say(wrong, WRONG_SETTINGS)
-    except LedgerUnusable as unusable:
-        return _say(unusable, CANNOT_START)
     return _serve(window.run)
+
+
+def _stand_by(settings: "WindowSettings", unusable: "LedgerUnusable") -> int | None:
+    """Say here and on the screens why there is no window; None once there can be one, else the exit status."""
+    from appliance.pages import CannotListen
+    from appliance.standby import Standby
+
+    _say(unusable, CANNOT_START)
+    standby = Standby(settings, unusable)
+    try:
+        if standby.run():
+            return None
+    except CannotListen:
+        # Another program has the screens: this one was started by hand beside it.
+        return CANNOT_START
+    return 0 if standby.sound else CANNOT_START
 
 
 def _window_settings(path: Path) -> "WindowSettings":
@@ -116,8 +153,12 @@ def _county(given: argparse.Namespace) -> int:
 
 def _doctor(given: argparse.Namespace) -> int:
     from appliance.doctor import examine, self_test, wiring_table
+    from appliance.service_user import Installed
     from appliance.settings import SettingsWrong
 
+    for sentence in Installed().become(given.settings):
+        # The table of pins may be going into a file.
+        print(sentence, file=sys.stderr if given.wiring else sys.stdout)
     try:
         settings = _window_settings(given.settings)
     except SettingsWrong as wrong:
@@ -126,6 +167,12 @@ def _doctor(given: argparse.Namespace) -> int:
         print(wiring_table(settings))
         return 0
     return self_test(settings) if given.self_test else examine(settings)
+
+
+def _screen(given: argparse.Namespace) -> int:
+    from appliance.screen import Screen, show
+
+    return show(Screen(given.name, given.address, tuple(given.flags)))
 
 
 def _demo(given: argparse.Namespace) -> int:

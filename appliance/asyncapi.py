@@ -16,6 +16,7 @@ from appliance.window.facts import (
     AwayBegan,
     AwayEnded,
     CaseReceived,
+    ClockStated,
     ClockSynced,
     DeviceFailed,
     DeviceRecovered,
@@ -78,6 +79,7 @@ EXAMPLES: Final[tuple[Fact, ...]] = (
     DeviceFailed(device="printer", reason="paper_out"),
     DeviceRecovered(device="printer", reason="paper_out"),
     ClockSynced(offset=86400.25),
+    ClockStated(day=date(2026, 11, 22), clerk="0107"),
     OrderRefused(order="c-0001", reason="unknown"),
 )
 """One of each type that this version knows."""

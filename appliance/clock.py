@@ -1,8 +1,11 @@
-"""The window's clock: the only place that asks what time it is."""
+"""The window's clock: the only place that asks what time it is, and whether that is to be trusted."""
 
+import ctypes
+import os
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from appliance.window.moment import CHINA, Moment
 
@@ -11,13 +14,22 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIME_ERROR = 5
 TIMEX_BYTES = 256
 
+Source = Literal["network", "battery"]
+
 
 class Clock:
-    """Makes moments; `synced` is asked of the kernel only when told to look, because a press must not wait for it."""
+    """Makes moments; `synced` is asked of the kernel only when told to look, because a press must not wait for it.
 
-    def __init__(self) -> None:
-        self._boot = BOOT_ID.read_text().strip()
-        self._synced = False
+    With the source `network` the clock is trusted once a time service has set it, with `battery` (a machine that has a
+    clock of its own) from the start.
+    """
+
+    def __init__(self, source: Source = "network") -> None:
+        self.source = source
+        self.trouble = ""
+        """Why the kernel did not say whether the clock is set, in the system's words; empty when it did."""
+        self._boot = BOOT_ID.read_text(encoding="ascii").strip()
+        self._synced = source == "battery"
 
     def moment(self) -> Moment:
         """Now."""
@@ -30,15 +42,25 @@ class Clock:
         return self._synced
 
     def look(self) -> bool:
-        """Ask the kernel whether the wall clock is set from a trusted source; True when it became so just now."""
-        was, self._synced = self._synced, kernel_synced()
+        """Ask the kernel whether the wall clock is set from a trusted source; True when it became so just now.
+
+        A kernel that may not be asked has not said no: the last answer stands, and `trouble` says why.
+        """
+        if self.source == "battery":
+            return False
+        was = self._synced
+        try:
+            self._synced, self.trouble = kernel_synced(), ""
+        except OSError as error:
+            self.trouble = str(error)
         return self._synced and not was
 
 
 def kernel_synced() -> bool:
-    """What adjtimex says of the system clock, whichever service keeps it."""
-    import ctypes
-
+    """What adjtimex says of the system clock, whichever service keeps it; raises OSError when it may not be asked."""
     # Zeroed `modes` only asks; the answer fits well within these bytes on 32 and 64 bits.
-    answer = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
-    return 0 <= answer < TIME_ERROR
+    answer = int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"adjtimex: {os.strerror(number)}")
+    return answer < TIME_ERROR

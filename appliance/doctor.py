@@ -2,12 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.devices.condition import Condition
 from appliance.devices.pins import Pins, PinsAbsent
 from appliance.fittings import address_of, camera_of, glyphs_of, printer_of, profile_of
 from appliance.ledger_file import LedgerUnusable, damage_of
 from appliance.ledger_file import unusable as cannot_open
+from appliance.panel.phrases import DEVICE_REASONS
+from appliance.service_user import Installed
 from appliance.settings import SettingsWrong, WindowSettings
 
 RARE = "㛃䶮𬭎𠮷"
@@ -43,7 +46,9 @@ def _pins(settings: WindowSettings) -> Finding:
     try:
         pins.factory()
     except PinsAbsent as absent:
-        return "GPIO", False, f"打不开：{absent}"
+        chips = sorted(Path("/dev").glob("gpiochip*"))
+        forbidden = next(filter(None, map(Installed().forbids, chips)), "")
+        return "GPIO", False, f"打不开：{forbidden or absent}"
     finally:
         pins.close()
     return "GPIO", True, "可以打开"
@@ -53,6 +58,9 @@ def _printer(settings: WindowSettings) -> Finding:
     kind = settings.printer.kind
     if kind in ("none", "bench"):
         return "打印机", True, "没有设置打印机" if kind == "none" else "模拟台的打印机"
+    forbidden = "" if kind == "network" else Installed().forbids(settings.printer.path)
+    if forbidden:
+        return "打印机", False, f"不能使用：{forbidden}"
     return _condition("打印机", printer_of(settings, None).condition())
 
 
@@ -63,7 +71,13 @@ def _camera(settings: WindowSettings) -> Finding:
 
 def _condition(subject: str, found: Condition) -> Finding:
     words = {"ok": "可以使用", "bad": "不能使用", "unknown": "没有应答，但不妨碍使用"}[found.state]
-    return subject, found.state != "bad", f"{words}{'（' + found.reason + '）' if found.reason else ''}"
+    return subject, found.state != "bad", f"{words}{_why(found.reason, found.detail)}"
+
+
+def _why(reason: str, detail: str) -> str:
+    """The reason in words, and what the system said, in brackets."""
+    said = [DEVICE_REASONS.get(reason, reason).removeprefix("的"), detail]
+    return f"（{'；'.join(filter(None, said))}）" if any(said) else ""
 
 
 def _fonts(settings: WindowSettings) -> Finding:
@@ -102,7 +116,7 @@ def self_test(settings: WindowSettings) -> int:
         escpos.paint(lay_out(page(profile.cells), profile.cells, glyphs.has), profile, glyphs.dots)
     )
     words = {"confirmed": "自检页已打印", "unconfirmed": "自检页已发送，打印机没有确认", "failed": "自检页没有打印"}
-    print(f"{words[outcome.state]}{'（' + outcome.reason + '）' if outcome.reason else ''}")
+    print(f"{words[outcome.state]}{_why(outcome.reason, outcome.detail)}")
     return 0 if outcome.state == "confirmed" else 1
 
 

@@ -188,6 +188,7 @@ def writer_of(settings: WindowSettings) -> "Callable[[CaseReceived, int], Docume
                 telephone=settings.station.telephone,
                 complaint_telephone=settings.station.complaints_telephone,
                 copy=copy,
+                dated_by_clerk=case.dated == "clerk",
             )
         )
 

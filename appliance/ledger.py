@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -96,14 +96,19 @@ class Ledger:
         Raises LedgerUnusable, with the sentence to show, for a newer version, an unwritable place, or one in use.
         """
         guard = hold(path)
-        try:
-            with reserve(guard) as known:
-                reason = damage_of(path, known)
-                damage = set_aside(path, reason) if reason else None
-                create(path, secrets.token_hex(4))
-                return cls(path, window, guard, damage)
-        except sqlite3.OperationalError as error:
-            raise unusable(path, error) from error
+        with ExitStack() as on_failure:
+            # Held on, it would keep this very program out when it tries again.
+            on_failure.callback(guard.close)
+            try:
+                with reserve(guard) as known:
+                    reason = damage_of(path, known)
+                    damage = set_aside(path, reason) if reason else None
+                    create(path, secrets.token_hex(4))
+                    ledger = cls(path, window, guard, damage)
+            except (sqlite3.Error, OSError) as error:
+                raise unusable(path, error) from error
+            on_failure.pop_all()
+        return ledger
 
     # ---- keeping ------------------------------------------------------------------------------------------------
 

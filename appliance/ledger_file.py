@@ -1,5 +1,6 @@
 """The ledger's file before it is trusted: its tables, its version, and what to do with a damaged one."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -57,14 +58,14 @@ def hold(path: Path) -> IO[bytes]:
 
     Raises LedgerUnusable when the place cannot be written or is held already.
     """
-    if path.is_dir() or not path.name:
-        raise LedgerUnusable(f"台账文件 {path} 是一个目录，请在设置里写文件的名字。")
     try:
+        if path.is_dir() or not path.name:
+            raise LedgerUnusable(f"台账文件 {path} 是一个目录，请在设置里写文件的名字。")
         path.parent.mkdir(parents=True, exist_ok=True)
         guard = path.with_name(path.name + ".lock").open("ab")
         path.touch()
     except OSError as error:
-        raise LedgerUnusable(f"台账文件 {path} 不能写入（{error.strerror}），请检查存储卡和目录权限。") from error
+        raise unusable(path, error) from error
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -129,13 +130,18 @@ def damage_of(path: Path, known: bool = False) -> str:
         return str(error)
 
 
-def unusable(path: Path, error: sqlite3.OperationalError) -> LedgerUnusable:
+def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
     """The sentence for a ledger that cannot be opened now."""
-    words = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    words = str(error) if number is None else os.strerror(number)
+    if number == errno.EROFS or "readonly" in words:
+        return LedgerUnusable(f"存储卡成了只读的，台账文件 {path} 不能写入；请重新启动主机，仍不行请换存储卡。")
+    if number == errno.ENOSPC or "full" in words:
+        return LedgerUnusable(f"存储卡已满，台账文件 {path} 打不开；请腾出空间，本窗口随后自动恢复。")
+    if number is not None:
+        return LedgerUnusable(f"台账文件 {path} 不能写入（{words}），请检查存储卡和目录权限。")
     if "locked" in words or "busy" in words:
         return LedgerUnusable(f"台账文件 {path} 正被另一个程序使用，请先停止那个程序。")
-    if "full" in words:
-        return LedgerUnusable(f"存储卡已满，台账文件 {path} 打不开；请腾出空间后重新启动。")
     return LedgerUnusable(f"台账文件 {path} 打不开（{words}），请检查存储卡和目录权限。")
 
 

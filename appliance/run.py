@@ -7,7 +7,9 @@ from appliance import notify
 from appliance.clock import Clock
 from appliance.counter import Counter
 from appliance.courier import Courier, Pace
+from appliance.device_loops import GRACE_S, CameraLoop, LampLoop, fails
 from appliance.devices.condition import Condition
+from appliance.devices.guard import let_go
 from appliance.devices.lamps import Lamps
 from appliance.devices.pad import Pad
 from appliance.devices.pins import Pins
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from appliance.paper.glyphs import Glyphs
 
 KEEP_EVERY = 5.0
-CAMERA_EVERY = 30.0
 
 
 class Window:
@@ -49,20 +50,19 @@ class Window:
         self.loops = Loops()
         self._profile = profile_of(settings)
         self._closing = ExitStack()
-        self._clock = Clock()
+        self._clock = Clock(settings.clock.source)
         self._clock.look()
         ledger = Ledger.open(settings.ledger.path, settings.window.id)
         self._closing.callback(ledger.close)
         self.counter = Counter(ledger, rules_of(settings), self._clock)
         self.pins = Pins(settings.pad.factory)
-        self._closing.callback(self.pins.close)
-        self.pad = Pad(wiring_of(settings), self.pins, self.counter.tell, self.counter.moment)
+        self._closing.callback(let_go, "the GPIO chip", self.pins.close)
+        self.pad = Pad(wiring_of(settings), self.pins, self.counter.tell, self.counter.moment, GRACE_S)
         self._cable = cable_of(settings)
         if self._cable is not None:
-            self._closing.callback(self._cable.close)
+            self._closing.callback(let_go, "the cable", self._cable.close)
         self._press: Press | None = None
         self._panel: Panel | None = None
-        self._lamps_said: str | None = None
 
     def run(self) -> bool:
         """Run until told to stop; True when no loop failed. Raises CannotListen when the port is taken."""
@@ -96,30 +96,17 @@ class Window:
     # ---- keys and network first ---------------------------------------------------------------------------------
 
     def _start_keys(self) -> None:
-        self._closing.callback(self.pad.close)
+        self._closing.callback(let_go, "the pad", self.pad.close)
         self.pad.arm()
         self.loops.add("pad", self.pad.step)
 
     def _start_lamps(self) -> None:
         pad, away = self.settings.pad, self.settings.away
         lamps = Lamps(self.pins, pad.lamps, away.lamp, pad.lamps_active_low, away.lamp_active_low)
-        self._closing.callback(lamps.close)
-        watch, hourglass = self.counter.watch(), Hourglass(self.counter)
-
-        def light() -> None:
-            lamps.show(self.counter.view())
-            if lamps.trouble != self._lamps_said:
-                self._lamps_said = lamps.trouble
-                self._tell_lamps(lamps.trouble)
-            watch.wait(5)
-
-        self.loops.add("lamps", light)
-        self.loops.add("time", hourglass.step)
-
-    def _tell_lamps(self, why: str) -> None:
-        at = self.counter.moment()
-        failing = DeviceFails(at=at, device="lamps", reason="no_gpio", detail=why)
-        self.counter.tell(failing if why else DeviceRecovers(at=at, device="lamps"))
+        self._closing.callback(let_go, "the lamps", lamps.close)
+        loop = LampLoop(self.counter, lamps)
+        self.loops.add_device("lamps", loop.step, fails=fails(self.counter, "lamps"), forgets=loop.forget)
+        self.loops.add("time", Hourglass(self.counter).step)
 
     def _start_network(self) -> None:
         settings = self.settings
@@ -152,9 +139,15 @@ class Window:
             self.counter.ledger.tidy()
             self._clock.look()
             self.counter.tell(ClockSyncs(at=self.counter.moment()))
+            self._tell_clock()
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)
+
+    def _tell_clock(self) -> None:
+        at, why = self.counter.moment(), self._clock.trouble
+        failing = DeviceFails(at=at, device="clock", reason="cannot_tell", detail=why)
+        self.counter.tell(failing if why else DeviceRecovers(at=at, device="clock"))
 
     def printer_condition(self) -> Condition:
         """How the printer was when it was last looked at."""
@@ -177,21 +170,15 @@ class Window:
             PaperTray(self.counter, self._write),
             reports(self.counter),
         )
-        self.loops.add("printer", PrintLoop(self.counter.ledger, self._press).step, allowance=180)
-        self._start_camera()
-
-    def _start_camera(self) -> None:
-        camera = camera_of(self.settings)
-
-        def look() -> None:
-            at, found = self.counter.moment(), camera.condition() if camera else Condition("ok")
-            if found.state == "bad":
-                self.counter.tell(DeviceFails(at=at, device="camera", reason=found.reason, detail=found.detail))
-            else:
-                self.counter.tell(DeviceRecovers(at=at, device="camera"))
-            self.loops.ended.wait(CAMERA_EVERY)
-
-        self.loops.add("camera", look, allowance=120)
+        self.loops.add_device(
+            "printer",
+            PrintLoop(self.counter.ledger, self._press).step,
+            fails=fails(self.counter, "printer"),
+            forgets=self._press.forget,
+            allowance=180,
+        )
+        camera = CameraLoop(self.counter, camera_of(self.settings), self.loops.ended)
+        self.loops.add_device("camera", camera.step, fails=fails(self.counter, "camera"), allowance=120)
 
     def _start_pages(self) -> None:
         from appliance.pages import serve
@@ -210,7 +197,9 @@ class Window:
             ),
             link=self.courier.link,
             preview=preview(self._write, self._profile.cells, self._glyphs),
-            health=lambda: health_page(self.counter, self.courier.link(), self.loops.late()),
+            health=lambda: health_page(
+                self.counter, self.courier.link(), self.loops.late(), self.loops.late(vital=True)
+            ),
             hardware=self._hardware(),
             viewers=panel.viewers,
         )

@@ -43,7 +43,7 @@ class Health:
             printer=_printer(self._printer()),
             pad=self._pad(),
             camera=self._camera,
-            clock={"synced": now.synced, "source": "ntp" if now.synced else "none"},
+            clock={"synced": now.synced, "source": self._clock_source(now.synced)},
             outbox={"depth": depth, "oldest_s": round((now.at - oldest).total_seconds()) if oldest else None},
             disk_free_mb=machine.disk_free_mb,
             temperature_c=machine.temperature_c,
@@ -52,9 +52,15 @@ class Health:
             documents={"catalogue": self._counter.rules.catalogue.version},
         )
 
+    def _clock_source(self, synced: bool) -> str:
+        clock = self._counter.clock
+        if clock.trouble:
+            return "unknown"
+        return {"network": "ntp", "battery": "rtc"}[clock.source] if synced else "none"
+
     def _pad(self) -> dict[str, object]:
         view = self._counter.view()
-        bad = any(trouble.device == "pad" for trouble in view.troubles) or not view.kept
+        bad = any(trouble.device in ("pad", "away") for trouble in view.troubles) or not view.kept
         return {"state": "bad" if bad else "ok", "stuck": list(view.stuck)}
 
 
@@ -65,11 +71,11 @@ def _printer(condition: Condition) -> dict[str, object]:
     return {"state": condition.state, "paper": paper, "reason": condition.reason}
 
 
-def health_page(counter: Counter, link: Link, late: list[str]) -> dict[str, object]:
-    """What `/healthz` says: `ok` while every loop comes round and the card takes facts."""
+def health_page(counter: Counter, link: Link, late: list[str], lost: list[str]) -> dict[str, object]:
+    """What `/healthz` says: `ok` while every vital loop comes round (none is `lost`) and the card takes facts."""
     view = counter.view()
     return {
-        "ok": view.kept and not late,
+        "ok": view.kept and not lost,
         "version": __version__,
         "window": counter.rules.window,
         "ledger": counter.ledger.id,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.documents import shipped
 from appliance.window.cases import PickUp, asks_pick_up, material_field, receive, work_out
 from appliance.window.catalogue import Item, Level, read_catalogue
+from appliance.window.dating import Today, day_of
 from appliance.window.facts import CaseReceived, Handed
 from appliance.window.happenings import MaterialsArrive
 from appliance.window.moment import CHINA, Moment
@@ -41,12 +42,14 @@ def take_in(key: str = "zybx", level: Level = "township", **fields: Any) -> Case
     materials = fields.pop("materials", None)
     if materials is None:
         materials = all_required(key) if CATALOGUE.item(key) else (Handed("身份证", 1),)
+    today = fields.pop("today", None)
     form = {"at": moment(), "form": "f-1", "item": key, "applicant": "张三", "materials": materials, **fields}
     return receive(
         MaterialsArrive(**form),
         catalogue=CATALOGUE,
         level=level,
         calendar=CALENDAR,
+        today=today or Today(day_of(form["at"]), sure=True),
         clerk=WANG,
         number="430602-0107-1-20260918-003",
         paper="20260918-003",
@@ -248,8 +251,10 @@ def test_every_fault_comes_at_once() -> None:
 
 
 def test_the_panel_can_show_the_day_before_anything_is_sent() -> None:
-    assert work_out(item("mtb"), moment(), None, CALENDAR) == PickUp(date(2026, 10, 22), "sure")
-    assert work_out(item("jmcbdj"), moment(), None, CALENDAR) == PickUp(None, "at_once")
+    assert work_out(item("mtb"), Today(date(2026, 9, 18), sure=True), None, CALENDAR) == PickUp(
+        date(2026, 10, 22), "sure"
+    )
+    assert work_out(item("jmcbdj"), Today(date(2026, 9, 18), sure=True), None, CALENDAR) == PickUp(None, "at_once")
 
 
 CODES = {
@@ -290,3 +295,14 @@ def receipt_or_faults(key: str, level: Level, **fields: Any) -> CaseReceived | d
         return take_in(key, level, **fields)
     except Refused as refused:
         return refused.fields
+
+
+def test_by_the_clerk_s_word_the_day_is_counted_and_every_day_found_is_tentative() -> None:
+    """The clock stands in 2021; whatever is printed follows the day that the clerk has said."""
+    stated = Today(date(2026, 9, 18), sure=False)
+    fact = take_in("mtb", at=moment("2021-04-01"), today=stated)
+    assert (fact.received.date(), fact.dated) == (date(2026, 9, 18), "clerk")
+    assert (fact.due, fact.due_is) == (date(2026, 10, 22), "tentative")
+    entered = take_in("lbing", at=moment("2021-04-01"), today=stated, pick_up=date(2026, 9, 21))
+    assert (entered.due, entered.due_is) == (date(2026, 9, 21), "tentative")
+    assert take_in("cbpz", "village", today=stated).due_is == "at_once"

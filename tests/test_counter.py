@@ -281,6 +281,7 @@ def test_the_clock_gives_rising_moments_in_china_time() -> None:
     assert first.at.utcoffset() is not None
     assert str(first.at.utcoffset()) == "8:00:00"
     assert isinstance(kernel_synced(), bool)
+    assert Clock("battery").synced
 
 
 def test_a_loop_that_fails_ends_the_program() -> None:

@@ -441,7 +441,7 @@ def test_no_number_is_given_twice_however_the_clock_wanders() -> None:
 def test_a_switch_that_nobody_can_read_does_not_hold_the_window_away() -> None:
     window = on_duty()
     window.tell(SwitchReads(at=window.now, closed=True))
-    window.tell(DeviceFails(at=window.now, device="pad", reason="no_gpio"))
+    window.tell(DeviceFails(at=window.now, device="away", reason="no_gpio"))
     assert not look(window.desk, window.now, RULES).switch_holds
     assert window.tell(ClerkReturns(at=window.now)) == ["away.ended"]
 

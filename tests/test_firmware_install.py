@@ -29,6 +29,7 @@ WINDOW_FILES = {
     "etc/systemd/system.conf.d/60-appliance-watchdog.conf",
     "etc/sysusers.d/appliance.conf",
     "etc/tmpfiles.d/appliance.conf",
+    "etc/modules-load.d/appliance.conf",
     "etc/udev/rules.d/99-appliance.rules",
     "etc/sysctl.d/60-appliance.conf",
     "boot/firmware/appliance.txt",
@@ -39,6 +40,7 @@ COUNTY_FILES = {
     "usr/local/bin/appliance",
     "etc/appliance/county.toml",
     "etc/systemd/system/appliance-county.service",
+    "etc/systemd/system/mosquitto.service.d/appliance.conf",
     "etc/sysusers.d/appliance-county.conf",
     "etc/tmpfiles.d/appliance-county.conf",
     "etc/mosquitto/appliance.acl",
@@ -85,7 +87,7 @@ def snapshot(card: Path) -> dict[str, tuple[int, bytes]]:
 def test_a_window_is_put_where_it_belongs(card: Path) -> None:
     install(card)
     assert laid_down(card) == WINDOW_FILES
-    for command in ("usr/local/bin/appliance", "opt/appliance/kiosk", "opt/appliance/venv/bin/python"):
+    for command in ("usr/local/bin/appliance", "opt/appliance/venv/bin/python"):
         assert os.access(card / command, os.X_OK), command
     # It may hold a telephone number, and names a password file: not for everybody's eyes.
     assert stat.S_IMODE((card / "etc/appliance/window.toml").stat().st_mode) == 0o640
@@ -228,7 +230,7 @@ def test_every_shipped_file_is_installed() -> None:
 
 def test_the_scripts_are_sound() -> None:
     """Each parses as plain sh: a Pi's /bin/sh is dash."""
-    scripts = ["install", "place", "os/appliance", "os/kiosk", "county/certificates"]
+    scripts = ["install", "place", "os/appliance", "county/certificates"]
     dash = shutil.which("dash") or "/bin/sh"
     for script in scripts:
         subprocess.run([dash, "-n", ROOT / "firmware_config" / script], check=True)

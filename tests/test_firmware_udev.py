@@ -24,6 +24,7 @@ DEVICES = {
     "uart": ("platform/soc/tty/ttyAMA0", "class/tty", "MAJOR=204\nMINOR=64\nDEVNAME=ttyAMA0\n"),
     "console": ("virtual/tty/tty1", "class/tty", "MAJOR=4\nMINOR=1\nDEVNAME=tty1\n"),
     "gpio": ("platform/soc/gpiochip0", "class/gpio", "MAJOR=254\nMINOR=0\nDEVNAME=gpiochip0\n"),
+    "memory": ("virtual/dma_heap/linux,cma", "class/dma_heap", "MAJOR=251\nMINOR=0\nDEVNAME=dma_heap/linux,cma\n"),
     "ch340 chip": ("usb1/1-1", "bus/usb", "DEVTYPE=usb_device\n"),
 }
 # The maker's number of what is in each USB socket; beef makes no adapter that we know.
@@ -109,7 +110,9 @@ def test_the_header_s_uart_has_a_name_of_its_own(udev: Udev) -> None:
     assert names_of(udev.asked("uart")) == ["/dev/appliance-uart"]
 
 
-@pytest.mark.parametrize(("device", "group"), [("ch340", "dialout"), ("lp", "lp"), ("gpio", "gpio")])
+@pytest.mark.parametrize(
+    ("device", "group"), [("ch340", "dialout"), ("lp", "lp"), ("gpio", "gpio"), ("memory", "video")]
+)
 def test_the_window_s_groups_may_open_it(udev: Udev, device: str, group: str) -> None:
     said = udev.asked(device)
     number = next(

@@ -151,7 +151,7 @@ def test_what_is_not_toml_is_told_by_its_line(tmp_path: Path, text: str, place: 
 # ---- what is wrong: one value -------------------------------------------------------------------------------------
 
 ONE_VALUE = [
-    (WINDOW + "[pads]\n", "FILE：没有 [pads] 这一节，可以写的是 window、station、clerks、ledger、broker、panel、pad、away、printer、camera、bench 这些节。"),
+    (WINDOW + "[pads]\n", "FILE：没有 [pads] 这一节，可以写的是 window、station、clerks、ledger、broker、panel、pad、away、printer、camera、clock、bench 这些节。"),
     (WINDOW + "[camera]\nkimd = 1\n", "FILE：[camera] 里没有 kimd 这一项，可以写的是 kind。"),
     (WINDOW + '[camera]\n"种类" = 1\n', 'FILE：[camera] 里没有 "种类" 这一项，可以写的是 kind。'),
     (WINDOW.replace('label = "1号窗口"\n', ""), "FILE：缺少 [window] label，应为一到四十个字，不含换行。"),

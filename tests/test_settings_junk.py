@@ -21,9 +21,8 @@ simple = (
     | st.sampled_from(["'/'", "'/etc/passwd'", "'lgpio'", "'mock'", "'none'", "''", "1979-05-27T07:32:00Z", "{}", "[]"])
 )
 values = simple.map(str) | st.lists(simple.map(str), max_size=6).map(lambda items: "[" + ", ".join(items) + "]")
-sections = st.sampled_from(
-    ["window", "station", "ledger", "broker", "panel", "pad", "away", "printer", "camera", "bench", "book", "office"]
-)
+SECTIONS = "window station ledger broker panel pad away printer camera clock bench book office"
+sections = st.sampled_from(SECTIONS.split())
 KEYS = """
     id label level place telephone path host port username ca_file listen viewers factory keys lamps pull_up bounce_ms
     prompt_s kind pin lamp baud columns fonts enabled url code name '长名' x.y

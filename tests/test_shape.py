@@ -10,8 +10,12 @@ HOUSE = Path(__file__).parents[1] / "appliance"
 MAY_KNOW: dict[str, set[str]] = {
     "wire": set(),
     "pages": set(),
-    "loops": set(),
+    "loops": {"devices"},
+    "terminal": set(),
+    "screen": set(),
     "notify": set(),
+    "terminal": set(),
+    "service_user": set(),
     "broker": set(),
     "documents": set(),
     "settings": set(),
@@ -26,6 +30,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "courier": {"window", "wire", "ledger", "counter"},
     "panel": {"window", "counter", "ledger", "pages"},
     "standing": {"window", "wire", "counter", "courier", "devices"},
+    "device_loops": {"window", "devices", "counter"},
     "receipts": {"window", "paper", "devices", "counter", "ledger"},
     "fittings": {"window", "paper", "devices", "courier", "settings", "documents"},
     "wiring": {"settings"},
@@ -36,7 +41,7 @@ MAY_KNOW: dict[str, set[str]] = {
 }
 """Which parts of ours a part may import. Whatever is not named here puts things together, and nobody imports it."""
 
-BUILDERS = {"__main__", "run", "doctor"}
+BUILDERS = {"__main__", "run", "doctor", "standby"}
 
 
 def part_of(module: str) -> str:

@@ -142,7 +142,9 @@ def _children(state: Path, ports: Ports) -> list[Child]:
     """The broker first, then the county, then the windows, with the settings of each written."""
     shown = windows(ports)
     pid_file = state / "broker.pid"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", broker.PID_FILE_VARIABLE: str(pid_file)}
+    # In whatever the terminal speaks, the logs are in UTF-8.
+    speech = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, **speech, broker.PID_FILE_VARIABLE: str(pid_file)}
 
     def child(name: str, key: str, command: Sequence[str], probe: Callable[[], bool]) -> Child:
         return Child(name, command, probe, _log(state, key), environment)

@@ -94,6 +94,10 @@ factory = "mock"
 [printer]
 kind = "bench"
 
+# A desktop machine has a clock with a battery: the demo asks nobody which day it is.
+[clock]
+source = "battery"
+
 [bench]
 enabled = true
 """

@@ -32,6 +32,7 @@ class Contact:
         """Take the level as it is found, without calling it a change."""
         self.closed = self._level = closed
         self.since = at.up
+        self._quiet_until, self._owed = float("-inf"), False
 
     def meets(self, closed: bool, at: Moment) -> bool:
         """An edge; True when the contact changed."""
@@ -74,11 +75,18 @@ class Keys:
         self._pressed: dict[Grade, float] = {}
 
     def begin(self, levels: Mapping[Grade, bool], at: Moment) -> list[Happening]:
-        """The levels at the start; keys that are up are free, whatever a former run thought of them."""
+        """The levels of keys that were just opened; those that are up are free, whatever was thought of them before."""
+        up = {grade for grade, down in levels.items() if not down}
         for grade, down in levels.items():
             self._contacts[grade].begin(down, at)
-        self._found_down = {grade for grade, down in levels.items() if down}
-        return [KeyFrees(at=at, grade=grade) for grade, down in levels.items() if not down]
+        self._found_down = (self._found_down | levels.keys()) - up
+        self._stuck -= up
+        return [KeyFrees(at=at, grade=grade) for grade in levels if grade in up]
+
+    def lose(self, grade: Grade, at: Moment) -> None:
+        """A key that cannot be read any more: nobody holds it, and nobody lets it go."""
+        self._contacts[grade].begin(False, at)
+        self._found_down.discard(grade)
 
     def meets(self, grade: Grade, down: bool, at: Moment) -> list[Happening]:
         """One edge of one key."""

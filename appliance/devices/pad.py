@@ -1,22 +1,30 @@
-"""The rating pad and the 暂时离开 contact: edges from gpiozero, levels read again and again, told as happenings."""
+"""The rating pad and the 暂时离开 contact: edges from gpiozero, levels read again and again, told as happenings.
+
+The rules:
+- each key and the contact is opened by itself; one that is busy or lost is tried again every second, for ever;
+- a contact that comes late or back is begun with the level it has: no press, and no absence begun or ended by its loss;
+- until it is there its device is out of order: the pad for a key, `away` for the 暂时离开 contact.
+"""
 
 import logging
 import queue
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from appliance.devices.contacts import GRADES, Contact, Keys
-from appliance.devices.pins import Pins, PinsAbsent
+from appliance.devices.guard import DeviceTrouble
+from appliance.devices.pins import Line, Pins, PinsAbsent
+from appliance.devices.report import Report
 from appliance.window.facts import Grade
-from appliance.window.happenings import AwayButtonPresses, DeviceFails, DeviceRecovers, Happening, SwitchReads
+from appliance.window.happenings import AwayButtonPresses, Happening, SwitchReads
 from appliance.window.moment import Moment
 
 log = logging.getLogger(__name__)
 
 READ_EVERY = 1.0
-RETRY_EVERY = 10.0
+"""Seconds between two readings of the levels, and between two attempts to open what is missing."""
 # lgpio holds an edge back until the level was stable this long: a spike on a long cable is no press.
 GLITCH_S = 0.005
 
@@ -36,11 +44,20 @@ class PadWiring(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """What a callback of gpiozero leaves on the queue; `grade` None is the 暂时离开 contact."""
+    """What a callback of gpiozero leaves on the queue: of which opening of which contact; None is that of 暂时离开."""
 
     grade: Grade | None
+    opening: int
     closed: bool
     at: Moment
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """Where one contact is wired; `grade` None is the 暂时离开 contact."""
+
+    grade: Grade | None
+    pin: int
+    pull_up: bool
 
 
 class Pad:
@@ -52,37 +69,38 @@ class Pad:
         pins: Pins,
         handle: Callable[[Happening], object],
         moment: Callable[[], Moment],
+        grace_s: float = 0.0,
     ) -> None:
-        self._wiring = wiring
+        self._away_kind = wiring.away_kind
         self._pins = pins
         self._handle = handle
         self._moment = moment
         self._edges: queue.SimpleQueue[Edge | None] = queue.SimpleQueue()
         self._keys = Keys(wiring.bounce_s, wiring.together_s, wiring.stuck_s)
         self._away = Contact(wiring.away_bounce_s)
-        self._buttons: dict[Grade, Any] = {}
-        self._away_button: Any = None
-        self._open = False
-        self.armed = False
+        self._lines: dict[Wire, Line] = {}
+        self._missing: dict[Wire, str] = dict.fromkeys(_wires(wiring), "")
+        """Contacts that are not open, each with the words of its last attempt."""
+        self._try_at = float("-inf")
+        self._openings: dict[Grade | None, int] = {}
+        """By contact, the number of its opening whose edges count: what comes of a former one is no press."""
+        self._number = 0
+        self._reports = {True: Report("pad", handle, grace_s), False: Report("away", handle, grace_s)}
+
+    @property
+    def armed(self) -> bool:
+        """Whether any contact is open."""
+        return bool(self._lines)
 
     def arm(self) -> bool:
-        """Open the pins and read what they say now; False, and said so, when there is no GPIO."""
-        try:
-            self._open_buttons()
-        except PinsAbsent as error:
-            self.close()
-            self._handle(DeviceFails(at=self._moment(), device="pad", reason="no_gpio", detail=str(error)))
-            return False
-        at = self._moment()
-        self._begin(at)
-        self.armed = True
-        return True
+        """Open the contacts and read what they say now; False when none could be opened."""
+        self._open_missing()
+        return self.armed
 
     def step(self) -> None:
         """Wait for an edge, at most until the levels have to be read again, and hand on what it means."""
-        if not self.armed and not self.arm():
-            self._wait(RETRY_EVERY)
-            return
+        if self._missing and self._moment().up >= self._try_at:
+            self._open_missing()
         edge = self._wait(min(READ_EVERY, self._keys.look_in(self._moment()), self._away_look_in()))
         if edge is not None:
             self._take(edge)
@@ -95,31 +113,69 @@ class Pad:
 
     def close(self) -> None:
         """Give the pins back."""
-        for button in (*self._buttons.values(), self._away_button):
-            if button is not None:
-                button.close()
-        self._buttons, self._away_button, self.armed = {}, None, False
+        for wire, line in tuple(self._lines.items()):
+            self._pins.give_back(line)
+            self._missing[wire] = ""
+        self._lines.clear()
 
-    # ---- gpiozero -----------------------------------------------------------------------------------------------
+    # ---- opening ------------------------------------------------------------------------------------------------
 
-    def _open_buttons(self) -> None:
-        factory = self._pins.factory()
-        wiring = self._wiring
-        for grade, pin in zip(reversed(GRADES), wiring.keys, strict=True):
-            self._buttons[grade] = self._button(factory, pin, wiring.pull_up, grade)
-        if wiring.away_kind != "none" and wiring.away_pin is not None:
-            self._away_button = self._button(factory, wiring.away_pin, wiring.away_pull_up, None)
+    def _open_missing(self) -> None:
+        self._try_at = self._moment().up + READ_EVERY
+        for wire in tuple(self._missing):
+            try:
+                self._open(wire)
+            except PinsAbsent as absent:
+                self._missing = dict.fromkeys(self._missing, absent.detail)
+                break
+            except DeviceTrouble as trouble:
+                self._missing[wire] = trouble.detail
+        self._report()
 
-    def _button(self, factory: Any, pin: int, pull_up: bool, grade: Grade | None) -> Any:
-        from gpiozero import Button, GPIOZeroError
-
+    def _open(self, wire: Wire) -> None:
+        """Take the line and begin with its level; raises DeviceTrouble."""
+        self._number = number = self._number + 1
+        line = self._pins.contact(
+            wire.pin,
+            pull_up=wire.pull_up,
+            bounce_s=GLITCH_S,
+            moves=lambda closed: self._edges.put(Edge(wire.grade, number, closed, self._moment())),
+        )
         try:
-            button = Button(pin, pull_up=pull_up, bounce_time=GLITCH_S, pin_factory=factory)
-        except (GPIOZeroError, OSError) as error:
-            raise PinsAbsent(f"GPIO{pin}: {error}") from error
-        button.when_pressed = lambda: self._edges.put(Edge(grade, True, self._moment()))
-        button.when_released = lambda: self._edges.put(Edge(grade, False, self._moment()))
-        return button
+            closed = line.closed()
+        except DeviceTrouble:
+            self._pins.give_back(line)
+            raise
+        self._lines[wire], self._openings[wire.grade] = line, number
+        del self._missing[wire]
+        self._begin(wire, closed, self._moment())
+
+    def _begin(self, wire: Wire, closed: bool, at: Moment) -> None:
+        if wire.grade is not None:
+            self._hand_on(self._keys.begin({wire.grade: closed}, at))
+        else:
+            self._away.begin(closed, at)
+            self._hand_on(self._away_reads(at))
+
+    def _lose(self, wire: Wire, trouble: DeviceTrouble, at: Moment) -> None:
+        """A contact that cannot be read: it is closed, to be opened again within the second."""
+        log.info("%s cannot be read: %s", _name(wire), trouble.detail)
+        self._pins.give_back(self._lines.pop(wire))
+        self._openings.pop(wire.grade)
+        self._missing[wire] = trouble.detail
+        if wire.grade is not None:
+            self._keys.lose(wire.grade, at)
+        else:
+            self._away.begin(False, at)
+
+    def _report(self) -> None:
+        at = self._moment()
+        for is_key, report in self._reports.items():
+            wrong = {wire: why for wire, why in self._missing.items() if (wire.grade is not None) == is_key}
+            if wrong:
+                report.bad(at, "no_gpio", _detail(wrong))
+            else:
+                report.good(at)
 
     def _wait(self, timeout: float) -> Edge | None:
         try:
@@ -129,37 +185,48 @@ class Pad:
 
     # ---- what it means ------------------------------------------------------------------------------------------
 
-    def _begin(self, at: Moment) -> None:
-        self._hand_on(self._keys.begin(self._levels(), at))
-        self._hand_on([DeviceRecovers(at=at, device="pad")])
-        if self._away_button is not None:
-            self._away.begin(self._away_button.is_pressed, at)
-        self._hand_on(self._away_reads(at))
-
     def _take(self, edge: Edge) -> None:
+        if self._openings.get(edge.grade) != edge.opening:
+            return
         if edge.grade is not None:
             self._hand_on(self._keys.meets(edge.grade, edge.closed, edge.at))
         elif self._away.meets(edge.closed, edge.at):
             self._hand_on(self._away_moves(edge.at))
 
     def _read(self, at: Moment) -> None:
-        self._hand_on(self._keys.read(self._levels(), at))
-        if self._away_button is not None and self._away.reads(self._away_button.is_pressed, at):
+        levels, away = self._levels(at)
+        self._hand_on(self._keys.read(levels, at))
+        if away is None:
+            return
+        if self._away.reads(away, at):
             self._hand_on(self._away_moves(at))
         else:
             self._hand_on(self._away_reads(at))
 
-    def _levels(self) -> dict[Grade, bool]:
-        return {grade: bool(button.is_pressed) for grade, button in self._buttons.items()}
+    def _levels(self, at: Moment) -> tuple[dict[Grade, bool], bool | None]:
+        """What the open keys and the 暂时离开 contact say now; what cannot be read is lost."""
+        keys: dict[Grade, bool] = {}
+        away: bool | None = None
+        for wire, line in tuple(self._lines.items()):
+            try:
+                closed = line.closed()
+            except DeviceTrouble as trouble:
+                self._lose(wire, trouble, at)
+                continue
+            if wire.grade is None:
+                away = closed
+            else:
+                keys[wire.grade] = closed
+        return keys, away
 
     def _away_moves(self, at: Moment) -> list[Happening]:
-        if self._wiring.away_kind == "button":
+        if self._away_kind == "button":
             return [AwayButtonPresses(at=at)] if self._away.closed else []
         return self._away_reads(at)
 
     def _away_reads(self, at: Moment) -> list[Happening]:
         # Said again at every reading: should the card not have taken it the first time, it does the next.
-        return [SwitchReads(at=at, closed=self._away.closed)] if self._wiring.away_kind == "switch" else []
+        return [SwitchReads(at=at, closed=self._away.closed)] if self._away_kind == "switch" else []
 
     def _away_look_in(self) -> float:
         rest = self._away.quiet_for(self._moment())
@@ -168,3 +235,20 @@ class Pad:
     def _hand_on(self, happenings: list[Happening]) -> None:
         for happening in happenings:
             self._handle(happening)
+
+
+def _wires(wiring: PadWiring) -> list[Wire]:
+    wires = [Wire(grade, pin, wiring.pull_up) for grade, pin in zip(reversed(GRADES), wiring.keys, strict=True)]
+    if wiring.away_kind != "none" and wiring.away_pin is not None:
+        wires.append(Wire(None, wiring.away_pin, wiring.away_pull_up))
+    return wires
+
+
+def _detail(wrong: dict[Wire, str]) -> str:
+    """Why contacts are missing: once where it is the same for all, as without a chip."""
+    whys = tuple(dict.fromkeys(wrong.values()))
+    return whys[0] if len(whys) == 1 < len(wrong) else "; ".join(f"{_name(wire)}: {why}" for wire, why in wrong.items())
+
+
+def _name(wire: Wire) -> str:
+    return "away" if wire.grade is None else f"key {wire.grade}"

@@ -125,6 +125,11 @@ class Press:
         log.debug("printing %s\n%s", queued.paper, plain.paint(sheet))
         return escpos.paint(sheet, self._profile, self._glyphs.dots)
 
+    def forget(self) -> None:
+        """Another has spoken for the printer meanwhile: report anew how it is."""
+        self._reported = None
+        self._look_at = self._clock()
+
     def _look(self) -> None:
         self._found(self._printer.condition())
         self._look_at = self._clock() + (min(CARE_S, self._poll_s) if self.condition.state == "bad" else self._poll_s)

@@ -26,13 +26,13 @@ def vitals(place: Path) -> Vitals:
 
 def _temperature() -> float | None:
     try:
-        return round(int(THERMAL.read_text()) / 1000, 1)
+        return round(int(THERMAL.read_text(encoding="ascii")) / 1000, 1)
     except (OSError, ValueError):
         return None
 
 
 def _throttled() -> bool | None:
     try:
-        return int(THROTTLED.read_text(), 16) != 0
+        return int(THROTTLED.read_text(encoding="ascii"), 16) != 0
     except (OSError, ValueError):
         return None

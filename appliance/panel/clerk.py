@@ -11,10 +11,11 @@ from appliance.counter import Counter
 from appliance.ledger import NotKept, Paper
 from appliance.pages import Stream, draw
 from appliance.panel import phrases
-from appliance.panel.form import AwayForm, Faults, ReceiptForm
+from appliance.panel.form import AwayForm, DayForm, Faults, ReceiptForm
 from appliance.panel.scene import Scene, Station
 from appliance.window.cases import asks_pick_up, material_field
 from appliance.window.catalogue import Item
+from appliance.window.dating import EARLIEST
 from appliance.window.facts import CaseReceived
 from appliance.window.happenings import ClerkArrives, ClerkLeaves, ClerkReturns, Happening, VisitBegins, VisitEnds
 from appliance.window.moment import Moment
@@ -29,6 +30,9 @@ REGIONS = {
     "papers": "clerk/papers_list.html",
     "devices": "clerk/devices_list.html",
 }
+
+DAY_YEARS = range(EARLIEST.year, EARLIEST.year + 15)
+"""Years that the clerk can choose from when the clock does not know."""
 
 Preview = Callable[[CaseReceived, int], str]
 """A receipt as plain text, line for line as it is printed; the number tells which copy."""
@@ -68,6 +72,8 @@ class ClerkPages:
         app.add_url_rule("/papers/<case>/again", view_func=self.print_again, methods=["POST"])
         app.add_url_rule("/away", view_func=self.away)
         app.add_url_rule("/away", view_func=self.step_away, methods=["POST"])
+        app.add_url_rule("/day", view_func=self.day)
+        app.add_url_rule("/day", view_func=self.state_day, methods=["POST"])
         app.add_url_rule("/devices", view_func=self.devices)
         app.add_url_rule("/events/clerk", view_func=self.events)
 
@@ -147,17 +153,50 @@ class ClerkPages:
             return self._page("clerk/away.html", code, sentence, typed=typed, faults=_sentences(faults))
         return redirect("/", HTTPStatus.SEE_OTHER)
 
+    # ---- which day it is ------------------------------------------------------------------------------------------
+
+    def day(self) -> ResponseReturnValue:
+        """Which day it is, asked while the clock cannot be trusted; `item` is the form that waits for it."""
+        return self._day_page(DayForm(), request.args.get("item", ""))
+
+    def state_day(self) -> ResponseReturnValue:
+        """The clerk says which day it is; then on to the form that waits for it."""
+        typed, key = DayForm.read(request.form), request.form.get("item", "")
+        faults = typed.faults() or self._tell_day(typed)
+        if faults:
+            return self._day_page(typed, key, HTTPStatus.BAD_REQUEST, faults)
+        return redirect(f"/receipt/{key}" if self._offered(key) else "/", HTTPStatus.SEE_OTHER)
+
+    def _tell_day(self, typed: DayForm) -> Faults:
+        try:
+            self._counter.handle(typed.happening(self._counter.moment()))
+        except Refused as refused:
+            return refused.fields if refused.code == "day_wrong" else {"day": refused.code}
+        except NotKept:
+            return {"day": "not_kept"}
+        return {}
+
+    def _day_page(self, typed: DayForm, key: str, code: int = 200, faults: Faults | None = None) -> ResponseReturnValue:
+        key = key if self._offered(key) else ""
+        return self._page("clerk/day.html", code, typed=typed, key=key, faults=faults or {}, years=DAY_YEARS)
+
     # ---- receipts -------------------------------------------------------------------------------------------------
 
     def receipt(self, key: str) -> ResponseReturnValue:
         """The form of one item."""
         item = self._item(key)
+        if self._counter.view().today is None:
+            return redirect(f"/day?item={item.key}", HTTPStatus.SEE_OTHER)
         return self._receipt_page(item, ReceiptForm.empty(item))
 
     def take_in(self, key: str) -> ResponseReturnValue:
         """Take in the materials and print; a form sent twice leads to the same paper."""
         item = self._item(key)
         typed = ReceiptForm.read(item, request.form)
+        if wrong := self._settle_day():
+            return self._receipt_page(
+                item, typed, HTTPStatus.CONFLICT, phrases.refusal("day_unknown"), day_wrong=wrong["day"]
+            )
         try:
             self._check(typed)
             self._counter.handle(typed.happening(item, self._counter.moment()))
@@ -168,21 +207,37 @@ class ClerkPages:
             return self._receipt_page(item, typed, HTTPStatus.SERVICE_UNAVAILABLE, phrases.NOT_KEPT_NOW)
         return redirect(f"/papers/{self._counter.case_of_form(typed.form)}-0", HTTPStatus.SEE_OTHER)
 
+    def _settle_day(self) -> Faults:
+        """The word on the day that may have run out while the form was filled in: the form then asks it again."""
+        if self._counter.view().today is not None:
+            return {}
+        typed = DayForm.read(request.form)
+        return typed.faults() or self._tell_day(typed)
+
     def _check(self, typed: ReceiptForm) -> None:
         if typed.doubts and self._counter.case_of_form(typed.form) is None:
             raise Refused("form_incomplete")
 
-    def _item(self, key: str) -> Item:
+    def _offered(self, key: str) -> Item | None:
+        """The item of that key, None when the station has no such item."""
         rules = self._counter.rules
         item = rules.catalogue.item(key)
-        if item is None or rules.level not in item.levels:
-            abort(HTTPStatus.NOT_FOUND)
-        return item
+        return item if item is not None and rules.level in item.levels else None
+
+    def _item(self, key: str) -> Item:
+        return self._offered(key) or abort(HTTPStatus.NOT_FOUND)
 
     def _receipt_page(
-        self, item: Item, typed: ReceiptForm, code: int = 200, sentence: str = "", faults: Faults | None = None
+        self,
+        item: Item,
+        typed: ReceiptForm,
+        code: int = 200,
+        sentence: str = "",
+        faults: Faults | None = None,
+        day_wrong: str = "",
     ) -> ResponseReturnValue:
-        today = self._counter.moment().at.date()
+        known = self._counter.view().today
+        today = known.day if known else self._counter.moment().at.date()
         rows = list(zip(item.materials, typed.rows, strict=True))
         found = _sentences(faults or {})
         return self._page(
@@ -195,7 +250,10 @@ class ClerkPages:
             faults=found,
             row_faults=[found.get(material_field(material.name), "") for material, _ in rows],
             asks_pick_up=asks_pick_up(item),
-            years=[today.year, (today + timedelta(days=366)).year],
+            pick_up_years=sorted({today.year, (today + timedelta(days=366)).year}),
+            years=DAY_YEARS,
+            typed_day=DayForm.read(request.form),
+            day_wrong=day_wrong,
         )
 
     # ---- papers ---------------------------------------------------------------------------------------------------

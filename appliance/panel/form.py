@@ -10,7 +10,7 @@ import msgspec
 from appliance.window.cases import material_field
 from appliance.window.catalogue import Item
 from appliance.window.facts import Handed
-from appliance.window.happenings import ClerkStepsAway, MaterialsArrive
+from appliance.window.happenings import ClerkStatesDay, ClerkStepsAway, MaterialsArrive
 from appliance.window.moment import CHINA, Moment
 
 NO_NUMBER = 0
@@ -112,6 +112,40 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     return int(text) if text.isdecimal() else NO_NUMBER
+
+
+class DayForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Today's date as the clerk chose it; `confirmed` when the clerk insists on a day before one already seen."""
+
+    year: str = ""
+    month: str = ""
+    day: str = ""
+    confirmed: bool = False
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "DayForm":
+        """The form as it was sent."""
+        names = ("today_year", "today_month", "today_day")
+        year, month, day = (fields.get(name, "").strip()[:4] for name in names)
+        return cls(year=year, month=month, day=day, confirmed="confirmed" in fields)
+
+    def faults(self) -> Faults:
+        """What is wrong with it before the window is asked."""
+        if not (self.year and self.month and self.day):
+            return {"day": "missing"}
+        return {"day": "no_such_day"} if self._chosen is None else {}
+
+    def happening(self, at: Moment) -> ClerkStatesDay:
+        """What a form without faults means for the window."""
+        assert self._chosen is not None
+        return ClerkStatesDay(at=at, day=self._chosen, confirmed=self.confirmed)
+
+    @property
+    def _chosen(self) -> date | None:
+        try:
+            return date(int(self.year), int(self.month), int(self.day))
+        except ValueError:
+            return None
 
 
 class AwayForm(msgspec.Struct, frozen=True):

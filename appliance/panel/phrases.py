@@ -71,7 +71,12 @@ PROMISE_UNKNOWN = "时限待县局公布"
 DAYS, DAYS_UNKNOWN = "{} 个工作日", "时限未公布"
 APPLICANT = "申请人姓名"
 APPLICANT_NOTE = "只用于在回执上打印姓氏（如“张*”），不保存全名。"
-CLOCK_UNSET = "本机时钟没有校准，请核对今天的日期"
+CLOCK_UNSET = "本机时钟没有校准：日期按您填的算，取件日期印为暂定。"
+CHANGE_DAY = "改日期"
+DAY_TITLE = "今天是几月几日？"
+DAY_WHY = "本机时钟没有校准，不知道今天的日期。请照日历填写，回执上的日期按它计算，并印为暂定。"
+DAY_CONFIRM = "日期没有错，就是这一天"
+DAY_SAVE = "确定"
 MATERIALS = "收到的材料"
 MATERIALS_COUNT = "共 {} 种，请上下滑动看完。"
 MATERIALS_NOTE = "收到的打勾，并填写页数。"
@@ -146,6 +151,8 @@ REFUSALS = {
     "switch_closed": SWITCH_HOLDS,
     "not_away": "窗口没有离开，不用再回到窗口。",
     "form_incomplete": NOTHING_RECEIVED,
+    "day_unknown": "还不知道今天的日期，没有收件。请先在下面填写今天的日期，再打印回执。",
+    "day_wrong": "今天的日期填得不对，请改正。",
     "expected_back_past": "预计返回时间要晚于现在。",
 }
 REFUSED_ELSE = "现在不能这样操作。"
@@ -177,6 +184,14 @@ FAULTS = {
         "past": "取件日期要晚于今天。",
         "rest_day": "这一天不是工作日，请另选一天。",
         "too_far": "取件日期不能晚于一年之后。",
+    },
+    "day": {
+        "missing": "请选择年、月、日。",
+        "no_such_day": "没有这一天，请重新选择。",
+        "too_far": "这个日期不对，请重新选择。",
+        "before_known": "本机已经记录过比这更晚的日期，请核对；没有错请打勾再按“确定”。",
+        "no_clerk": "还没有人上岗，请先选择上岗人员。",
+        "not_kept": NOT_KEPT_NOW,
     },
     "form": {"bad": "页面已过期，请返回后重新填写。"},
     "reason": {"missing": "请选择离开原因。"},
@@ -213,14 +228,28 @@ DEVICE_REASONS = {
     "stalled": "不再接收，请关电后重新打开",
     "unplugged": "的连线断开了，请重新插好",
     "unreadable": "不能打印这份内容，请报告县医保局",
-    "no_library": "缺少驱动程序，请报告县医保局",
+    "no_library": "缺少驱动程序，或驱动程序不能用，请报告县医保局",
     "stuck": "有按键一直按着，这个键暂停使用，松开后自动恢复；请检查是否卡住",
-    "no_gpio": "的接口不能使用，按键无效，请报告县医保局",
+    "cannot_tell": "准不准查不出来，日期请以窗口填写的为准，并报告县医保局",
+    "no_gpio": "的接口不能使用，请报告县医保局",
+    "hung": "很久没有反应，请关电后重新打开；仍不行请报告县医保局",
+    "unusable": "不能使用，请报告县医保局",
     "no_glyph": "缺少一个生僻字，回执上印成了“〓”，请手写补正并报告县医保局",
     "not_written": "曾有一段时间写不进去，当时的操作没有保存",
     "damaged": "的原记录文件损坏，已另存并重新开始记录，请报告县医保局",
 }
+DEVICE_SENTENCES = {
+    ("pad", "no_gpio"): "评价器有部分或全部按键的接口不能使用，这些键按了没有反应，请报告县医保局",
+    ("away", "no_gpio"): "“暂时离开”开关的接口不能使用，离开和回到窗口请在本页面上操作，并报告县医保局",
+    ("lamps", "no_gpio"): "提示灯的接口不能使用，有灯不亮，评价不受影响，请报告县医保局",
+    ("font", "unusable"): "字库文件读不出来，回执上的生僻字可能印成“〓”，请手写补正并报告县医保局",
+}
+"""Where the device and the reason together say more than one after the other."""
 DEVICE_REASON_ELSE = "工作不正常，请检查电源和连线，仍不行请报告县医保局"
+
+NO_LEDGER_TITLE = "本窗口现在不能办理"
+NO_LEDGER_NOTE = "办理的内容和群众的评价都保存不了，所以没有开始服务。问题排除后本页会自动恢复，不用操作。"
+NO_LEDGER_ASK = "请报告县医保局，并请群众到其他窗口办理。"
 
 # ---- the resident's display ---------------------------------------------------------------------------------------
 
@@ -266,6 +295,8 @@ NETWORK_IS_CUT, NETWORK_IS_WHOLE = "网线已断", "网线已接"
 
 def trouble(found: Trouble) -> str:
     """One sentence: what does not work, and what to do."""
+    if sentence := DEVICE_SENTENCES.get((found.device, found.reason)):
+        return f"{sentence}。"
     device = DEVICES.get(found.device, DEVICE_ELSE)
     return f"{device}{DEVICE_REASONS.get(found.reason, DEVICE_REASON_ELSE)}。"
 
@@ -315,6 +346,6 @@ def moment(at: datetime, today: date) -> str:
     return clock(at) if at.date() == today else f"{at.month}月{at.day}日 {clock(at)}"
 
 
-def today(day: date) -> str:
+def received_on(day: date) -> str:
     """The day that promises are counted from, for the clerk to see whether it is right."""
     return f"收件日期：{day.year}年{day.month}月{day.day}日 星期{'一二三四五六日'[day.weekday()]}"

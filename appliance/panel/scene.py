@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.counter import Counter
 from appliance.ledger import Paper
+from appliance.window.dating import Today
 from appliance.window.moment import CHINA, Moment
 from appliance.window.view import Away, Clerk, State, Trouble, View
 
@@ -50,7 +51,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown; `since_up` and `until` are seconds since the machine started, None where nothing is counted."""
 
     today: date
-    clock_set: bool
+    """The clock's own day: what a time shown on a page is of today or not."""
+    day: Today | None
     state: State
     clerk: Clerk | None
     away: Away | None
@@ -67,6 +69,11 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     linked_since: datetime
     unsent: int
     papers: tuple[Paper, ...]
+
+    @property
+    def clock_set(self) -> bool:
+        """Whether the clock is to be trusted; the hours of one that is not are shown to nobody."""
+        return self.day is not None and self.day.sure
 
     def paper(self, number: str) -> Paper | None:
         """One of the latest papers."""
@@ -86,7 +93,7 @@ class Stage:
         since = view.since if view.state in {"idle", "serving", "rating", "away"} else None
         return Scene(
             today=now.at.date(),
-            clock_set=now.synced,
+            day=view.today,
             state=view.state,
             clerk=view.clerk,
             away=view.away,

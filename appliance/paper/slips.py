@@ -39,6 +39,8 @@ class ReceiptFields(msgspec.Struct, frozen=True, kw_only=True):
     telephone: str = ""
     complaint_telephone: str = ""
     copy: int = 0
+    dated_by_clerk: bool = False
+    """The clock was not to be trusted: the day is the clerk's, and no time of day is printed."""
 
 
 class FieldsMissing(ValueError):
@@ -103,10 +105,16 @@ def _case(fields: ReceiptFields) -> tuple[Block, ...]:
     return (
         KeyValue(phrases.ITEM, fields.item, bold=True),
         KeyValue(phrases.APPLICANT, fields.applicant),
-        KeyValue(phrases.RECEIVED, phrases.MOMENT.format(at=fields.received)),
+        KeyValue(phrases.RECEIVED, _received(fields)),
         KeyValue(phrases.KIND, _kind(fields)),
         Rule(),
     )
+
+
+def _received(fields: ReceiptFields) -> str:
+    if fields.dated_by_clerk:
+        return phrases.DAY.format(day=fields.received)
+    return phrases.MOMENT.format(at=fields.received)
 
 
 def _kind(fields: ReceiptFields) -> str:
@@ -126,7 +134,8 @@ def _materials(materials: tuple[Material, ...]) -> tuple[Block, ...]:
 
 def _promise(fields: ReceiptFields) -> tuple[Block, ...]:
     tentative = fields.pick_up_is == "tentative"
-    why = (Text(phrases.TENTATIVE_WHY, align="centre"),) if tentative else ()
+    reason = phrases.TENTATIVE_CLOCK if fields.dated_by_clerk else phrases.TENTATIVE_WHY
+    why = (Text(reason, align="centre"),) if tentative else ()
     return (
         Text(phrases.PICK_UP if fields.pick_up is None else phrases.PICK_UP_LATEST, align="centre"),
         Text(_pick_up(fields), size="large", align="centre", bold=True),

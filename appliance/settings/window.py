@@ -133,6 +133,12 @@ class CameraPlace(msgspec.Struct, frozen=True):
     kind: Literal["none", "picamera2", "bench"] = "none"
 
 
+class ClockPlace(msgspec.Struct, frozen=True):
+    """What sets the machine's clock: a time service over the network, or a battery that keeps it without power."""
+
+    source: Literal["network", "battery"] = "network"
+
+
 class Bench(msgspec.Struct, frozen=True):
     """The hardware on the screen, for training; off, it does not exist."""
 
@@ -152,6 +158,7 @@ class WindowSettings(msgspec.Struct, frozen=True, kw_only=True):
     away: AwaySwitch = AwaySwitch()
     printer: PrinterPlace = PrinterPlace()
     camera: CameraPlace = CameraPlace()
+    clock: ClockPlace = ClockPlace()
     bench: Bench = Bench()
 
     def pins(self) -> Iterator[tuple[str, int]]:

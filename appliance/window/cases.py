@@ -11,14 +11,15 @@ Nothing is received half: a form with any fault is refused whole, with a code be
 """
 
 import unicodedata
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from appliance.window.catalogue import Catalogue, Item, Level
+from appliance.window.dating import Today
 from appliance.window.facts import CaseReceived, Handed
 from appliance.window.happenings import MaterialsArrive
 from appliance.window.masks import masked
-from appliance.window.moment import CHINA, Moment
+from appliance.window.moment import CHINA
 from appliance.window.refusal import Refused
 from appliance.window.view import Clerk
 from appliance.window.workdays import Calendar, due
@@ -61,6 +62,7 @@ def receive(
     catalogue: Catalogue,
     level: Level,
     calendar: Calendar,
+    today: Today,
     clerk: Clerk,
     number: str,
     paper: str,
@@ -77,17 +79,17 @@ def receive(
     if level not in item.levels:
         raise Refused("form_incomplete", **faults, item="other_level")
     faults |= _faults_of_materials(happening.materials, item)
-    faults |= _faults_of_pick_up(happening.pick_up, item, _day(happening.at), calendar)
+    faults |= _faults_of_pick_up(happening.pick_up, item, today.day, calendar)
     if faults:
         raise Refused("form_incomplete", **faults)
-    pick_up = work_out(item, happening.at, happening.pick_up, calendar)
+    pick_up = work_out(item, today, happening.pick_up, calendar)
     return CaseReceived(
         case=number,
         item=item.key,
         item_name=item.name,
         catalogue=catalogue.version,
         applicant=masked(happening.applicant),
-        received=happening.at.at.astimezone(CHINA),
+        received=datetime.combine(today.day, happening.at.at.astimezone(CHINA).timetz()),
         materials=happening.materials,
         promised_days=item.promised_working_days,
         due=pick_up.day,
@@ -97,21 +99,21 @@ def receive(
         paper=paper,
         form=happening.form,
         visit=visit,
+        dated="clock" if today.sure else "clerk",
     )
 
 
-def work_out(item: Item, at: Moment, entered: date | None, calendar: Calendar) -> PickUp:
-    """Find the pick-up day of an item received at that moment; `entered` counts only where no promise is known."""
+def work_out(item: Item, today: Today, entered: date | None, calendar: Calendar) -> PickUp:
+    """Find the pick-up day of an item received today; `entered` counts only where no promise is known.
+
+    While no trusted clock says which day it is, every day is tentative.
+    """
     if item.at_once:
         return PickUp(None, "at_once")
     if item.promised_working_days is None:
-        return PickUp(entered, "entered")
-    last = due(_day(at), item.promised_working_days, calendar)
-    return PickUp(last.day, "sure" if last.sure else "tentative")
-
-
-def _day(at: Moment) -> date:
-    return at.at.astimezone(CHINA).date()
+        return PickUp(entered, "entered" if today.sure else "tentative")
+    last = due(today.day, item.promised_working_days, calendar)
+    return PickUp(last.day, "sure" if last.sure and today.sure else "tentative")
 
 
 def _faults_of_form(form: str) -> Faults:

@@ -1,11 +1,14 @@
 """What the window makes of a happening: facts, or a refusal; `decide` itself changes nothing."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
-from appliance.window import absence, cases, rating
+from appliance.window import absence, cases, dating, rating
+from appliance.window.dating import Today
 from appliance.window.desk import Desk, apply
 from appliance.window.facts import (
+    ClockStated,
     ClockSynced,
     DeviceFailed,
     DeviceRecovered,
@@ -21,6 +24,7 @@ from appliance.window.happenings import (
     ClerkArrives,
     ClerkLeaves,
     ClerkReturns,
+    ClerkStatesDay,
     ClerkStepsAway,
     ClockSyncs,
     DeviceFails,
@@ -101,7 +105,7 @@ def _come_back(desk: Desk, returns: ClerkReturns, rules: Rules) -> tuple[Fact, .
 def switch_holds(desk: Desk, rules: Rules) -> bool:
     """Whether only the switch itself can end the absence; one that nobody can read holds nothing."""
     held = desk.away is not None and desk.away.by == "switch"
-    return held and rules.away_kind == "switch" and desk.trouble("pad") is None
+    return held and rules.away_kind == "switch" and desk.trouble("away") is None
 
 
 def _arrive(desk: Desk, arrives: ClerkArrives, rules: Rules) -> tuple[Fact, ...]:
@@ -146,8 +150,8 @@ def _end_visit(desk: Desk, ends: VisitEnds, rules: Rules) -> tuple[Fact, ...]:
 
 
 def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, ...]:
-    clerk = _at_the_counter(desk)
-    number, prompt = case_number(desk, arrive.at, rules), open_prompt(desk, arrive.at, rules)
+    clerk, today = _at_the_counter(desk), _today(desk, arrive.at)
+    number, prompt = case_number(desk, today.day, rules), open_prompt(desk, arrive.at, rules)
     # Whoever hands in materials is being served, whether the clerk said so or not; one who is just asked still is.
     begins = () if desk.visit or prompt else _begin_visit(desk, VisitBegins(at=arrive.at), rules)
     visit = desk.visit.number if desk.visit else (prompt.visit if prompt else _next_visit(desk, arrive.at))
@@ -156,6 +160,7 @@ def _take_in(desk: Desk, arrive: MaterialsArrive, rules: Rules) -> tuple[Fact, .
         catalogue=rules.catalogue,
         level=rules.level,
         calendar=rules.calendar,
+        today=today,
         clerk=clerk,
         number=number,
         paper=f"{number}-0",
@@ -183,6 +188,23 @@ def _sync_clock(desk: Desk, now: ClockSyncs | WindowStarts, rules: Rules) -> tup
     return (ClockSynced(offset=round((at.at - then.at).total_seconds() - (at.up - then.up), 3)),)
 
 
+def _today(desk: Desk, at: Moment) -> Today:
+    today = dating.today(desk.stated, at)
+    if today is None:
+        raise Refused("day_unknown")
+    return today
+
+
+def _state_day(desk: Desk, states: ClerkStatesDay, rules: Rules) -> tuple[Fact, ...]:
+    clerk = _on_duty(desk)
+    if states.at.synced:
+        # The clock became trustworthy while the clerk typed: it knows better.
+        return ()
+    if fault := dating.fault(states.day, desk.sure_day, states.confirmed):
+        raise Refused("day_wrong", day=fault)
+    return (ClockStated(day=states.day, clerk=clerk.number),)
+
+
 def _take_order(desk: Desk, order: OrderArrives, rules: Rules) -> tuple[Fact, ...]:
     # Orders come with the county's office; until then the county is told so at once instead of repeating for ever.
     return () if order.order in desk.orders else (OrderRefused(order=order.order, reason="unsupported"),)
@@ -206,13 +228,13 @@ def away_number(desk: Desk, at: Moment) -> str:
     return f"{at.day}-{desk.counted(at.day).aways + 1:04d}"
 
 
-def case_number(desk: Desk, at: Moment, rules: Rules) -> str:
+def case_number(desk: Desk, today: date, rules: Rules) -> str:
     """The number the next case gets, `0107-1-20261122-3F001`.
 
     Two digits of the ledger stand in it, so that a replaced card does not give the same number twice on one day.
     """
-    site = rules.window.split("-", 1)[1]
-    return f"{site}-{at.day}-{desk.ledger[:2].upper()}{desk.counted(at.day).cases + 1:03d}"
+    site, day = rules.window.split("-", 1)[1], f"{today:%Y%m%d}"
+    return f"{site}-{day}-{desk.ledger[:2].upper()}{desk.counted(day).cases + 1:03d}"
 
 
 _DECIDERS: dict[type[Happening], Callable[[Desk, Any, Rules], tuple[Fact, ...]]] = {
@@ -232,5 +254,6 @@ _DECIDERS: dict[type[Happening], Callable[[Desk, Any, Rules], tuple[Fact, ...]]]
     DeviceRecovers: _recover,
     ClockSyncs: _sync_clock,
     WindowStarts: _sync_clock,
+    ClerkStatesDay: _state_day,
     OrderArrives: _take_order,
 }

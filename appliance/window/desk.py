@@ -1,15 +1,18 @@
 """The desk: all that a window remembers, and what each fact changes in it; `apply` is the only way a desk changes."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any, cast
 
 import msgspec
 
 from appliance.window import absence, rating
+from appliance.window.dating import Stated, day_of
 from appliance.window.facts import (
     AwayBegan,
     AwayEnded,
     CaseReceived,
+    ClockStated,
     ClockSynced,
     DeviceFailed,
     DeviceRecovered,
@@ -58,6 +61,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[str, ...] = ()
     unsynced: Moment | None = None
     """The first moment of this boot that a fact was stamped with before the clock was to be trusted."""
+    stated: Stated | None = None
+    sure_day: date | None = None
+    """The latest day of a fact that a trusted clock has stamped."""
 
     def counted(self, day: str) -> Counts:
         """The counts of a day, also of one that the clock had left and came back to."""
@@ -78,13 +84,15 @@ def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:
     changes = {} if change is None else change(desk, fact, at)
     if not at.synced and (desk.unsynced is None or desk.unsynced.boot != at.boot):
         changes["unsynced"] = at
+    if at.synced and (desk.sure_day is None or desk.sure_day < day_of(at)):
+        changes["sure_day"] = day_of(at)
     return msgspec.structs.replace(desk, **changes) if changes else desk
 
 
-def _count(desk: Desk, at: Moment, **more: int) -> dict[str, Any]:
-    today = desk.counted(at.day)
+def _count(desk: Desk, day: str, **more: int) -> dict[str, Any]:
+    today = desk.counted(day)
     counts = {name: getattr(today, name) + number for name, number in more.items()}
-    others = [known for known in desk.counts if known.day != at.day]
+    others = [known for known in desk.counts if known.day != day]
     over = others[: -DAYS_COUNTED + 1]
     kept = (*others[-DAYS_COUNTED + 1 :], msgspec.structs.replace(today, **counts))
     return {"counts": kept, "forgotten": _forget(desk.forgotten, over)}
@@ -113,12 +121,12 @@ def _duty_ended(desk: Desk, fact: DutyEnded, at: Moment) -> dict[str, Any]:
 
 def _visit_began(desk: Desk, fact: VisitBegan, at: Moment) -> dict[str, Any]:
     visit = Visit(number=fact.visit, began=at)
-    return {"visit": visit, "prompt": None, **_count(desk, at, visits=1)}
+    return {"visit": visit, "prompt": None, **_count(desk, at.day, visits=1)}
 
 
 def _visit_ended(desk: Desk, fact: VisitEnded, at: Moment) -> dict[str, Any]:
     prompt = Prompt(visit=fact.visit, opened=at, clerk=fact.clerk, item=fact.item)
-    return {"visit": None, "prompt": prompt, "free_since": at, **_count(desk, at, served=1)}
+    return {"visit": None, "prompt": prompt, "free_since": at, **_count(desk, at.day, served=1)}
 
 
 def _rating_given(desk: Desk, fact: RatingGiven, at: Moment) -> dict[str, Any]:
@@ -135,7 +143,7 @@ def _rating_declined(desk: Desk, fact: RatingDeclined, at: Moment) -> dict[str, 
 
 def _away_began(desk: Desk, fact: AwayBegan, at: Moment) -> dict[str, Any]:
     new = desk.away is None or desk.away.number != fact.away
-    return {"away": absence.began(desk.away, fact, at), **_count(desk, at, aways=1 if new else 0)}
+    return {"away": absence.began(desk.away, fact, at), **_count(desk, at.day, aways=1 if new else 0)}
 
 
 def _away_ended(desk: Desk, fact: AwayEnded, at: Moment) -> dict[str, Any]:
@@ -144,7 +152,8 @@ def _away_ended(desk: Desk, fact: AwayEnded, at: Moment) -> dict[str, Any]:
 
 def _case_received(desk: Desk, fact: CaseReceived, at: Moment) -> dict[str, Any]:
     visit = desk.visit and msgspec.structs.replace(desk.visit, item=fact.item)
-    return {"visit": visit, **_count(desk, at, cases=1)}
+    # Under the day that its number carries: the clerk's, where the clock has another.
+    return {"visit": visit, **_count(desk, f"{fact.received:%Y%m%d}", cases=1)}
 
 
 def _device_failed(desk: Desk, fact: DeviceFailed, at: Moment) -> dict[str, Any]:
@@ -164,6 +173,10 @@ def _clock_synced(desk: Desk, fact: ClockSynced, at: Moment) -> dict[str, Any]:
     return {"unsynced": None}
 
 
+def _clock_stated(desk: Desk, fact: ClockStated, at: Moment) -> dict[str, Any]:
+    return {"stated": Stated(fact.day, at)}
+
+
 _CHANGES: dict[type[Fact], Callable[[Desk, Any, Moment], dict[str, Any]]] = {
     DutyBegan: _duty_began,
     DutyEnded: _duty_ended,
@@ -179,4 +192,5 @@ _CHANGES: dict[type[Fact], Callable[[Desk, Any, Moment], dict[str, Any]]] = {
     DeviceRecovered: _device_recovered,
     OrderRefused: _order_refused,
     ClockSynced: _clock_synced,
+    ClockStated: _clock_stated,
 }

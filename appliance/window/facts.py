@@ -167,6 +167,8 @@ class CaseReceived(Fact, frozen=True):
     paper: str
     form: str
     visit: str | None = None
+    dated: Literal["clock", "clerk"] = "clock"
+    """Who says the day of `received`: with `clerk` no clock could be trusted, and the time of day means nothing."""
 
     @property
     def subject(self) -> str:
@@ -240,6 +242,15 @@ class ClockSynced(Fact, frozen=True):
     offset: float
 
 
+class ClockStated(Fact, frozen=True):
+    """The clerk said which day it is, because the clock cannot be trusted yet."""
+
+    type: ClassVar[str] = "clock.stated"
+
+    day: date
+    clerk: str
+
+
 class OrderRefused(Fact, frozen=True):
     """The window cannot carry out an order of the county."""
 
@@ -271,6 +282,7 @@ AnyFact = (
     | DeviceFailed
     | DeviceRecovered
     | ClockSynced
+    | ClockStated
     | OrderRefused
 )
 """Every fact of this version; wire.md names more types, which come with the parts they belong to."""

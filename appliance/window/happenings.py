@@ -117,6 +117,13 @@ class ClockSyncs(Happening, frozen=True):
     """The wall clock became trustworthy."""
 
 
+class ClerkStatesDay(Happening, frozen=True):
+    """The clerk says which day it is, while the clock cannot be trusted; `confirmed` when asked whether that is so."""
+
+    day: date
+    confirmed: bool = False
+
+
 class OrderArrives(Happening, frozen=True):
     """The county orders something; `order` is its CloudEvents id, `name` what it wants."""
 

@@ -1,6 +1,7 @@
 """How the window looks at one moment, and when it will look different by itself."""
 
 from appliance.window import rating
+from appliance.window.dating import today
 from appliance.window.decide import open_prompt, switch_holds
 from appliance.window.desk import Desk
 from appliance.window.moment import Moment
@@ -26,6 +27,7 @@ def look(desk: Desk, now: Moment, rules: Rules, kept: bool = True, began: Moment
         troubles=desk.troubles,
         stuck=tuple(int(trouble.device[3:]) for trouble in desk.troubles if trouble.reason == "stuck"),
         switch_holds=switch_holds(desk, rules),
+        today=today(desk.stated, now),
         kept=kept,
     )
 

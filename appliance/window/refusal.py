@@ -13,6 +13,8 @@ Code = Literal[
     "switch_closed",
     "not_away",
     "form_incomplete",
+    "day_unknown",
+    "day_wrong",
     "expected_back_past",
 ]
 

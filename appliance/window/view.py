@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance.window.dating import Today
 from appliance.window.moment import Moment
 
 State = Literal["closed", "idle", "serving", "rating", "away", "fault"]
@@ -67,6 +68,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     served_today: int
     troubles: tuple[Trouble, ...]
     stuck: tuple[int, ...]
+    today: Today | None
+    """Which day it is; None while the clock cannot be trusted and nobody has said it."""
     switch_holds: bool
     """Only the switch can end the absence: the panel offers no way back."""
     kept: bool

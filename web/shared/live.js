@@ -95,6 +95,8 @@ document.addEventListener("input", (event) => { event.target.form?.setAttribute(
 
 const url = document.body.dataset.stream;
 if (url) {
+  // For whoever watches the screen: this page's script runs.
+  document.body.dataset.live = "";
   connect(url);
   setInterval(listen, 5000, url);
   setInterval(tick, 500);

@@ -1,0 +1,83 @@
+"""A window whose ledger cannot be opened (card read-only, full or gone): it says so on its screens and tries again.
+
+A program that ended instead would be started again every few seconds, and the screens would stay black.
+"""
+
+import logging
+from contextlib import ExitStack
+
+from appliance import notify
+from appliance.ledger import Ledger
+from appliance.ledger_file import LedgerUnusable
+from appliance.loops import Loops
+from appliance.pages import serve
+from appliance.panel.no_ledger import NoLedgerPages
+from appliance.panel.scene import Station
+from appliance.settings import WindowSettings
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+
+
+class Standby:
+    """Stands where the window would, from one failure to open its ledger until it can be opened."""
+
+    def __init__(self, settings: WindowSettings, why: LedgerUnusable) -> None:
+        self._settings = settings
+        self._why = str(why)
+        self._loops = Loops()
+        self._opened = False
+        station, panel = settings.station, settings.panel
+        self._pages = NoLedgerPages(
+            settings.window.id,
+            Station(
+                name=station.name,
+                window=settings.window.label,
+                telephone=station.telephone,
+                complaints=station.complaints_telephone,
+            ),
+            lambda: self._why,
+            panel.viewers,
+        )
+
+    def run(self) -> bool:
+        """Serve the pages; True once the ledger can be opened, False when told to stop. Raises CannotListen."""
+        panel = self._settings.panel
+        with ExitStack() as closing:
+            server = serve(self._pages.app, panel.listen, panel.port, stream=self._pages.stream)
+            closing.callback(server.close)
+            closing.callback(self._loops.join)
+            self._loops.stop_on_signals()
+            self._loops.add("web", server.step)
+            self._loops.add("ledger", self._try, allowance=120)
+            self._loops.start()
+            notify.tell(f"READY=1\nSTATUS={self._why}")
+            watchdog = notify.watchdog_s()
+            self._loops.wait(lambda: notify.tell("WATCHDOG=1"), every=watchdog / 3 if watchdog else 5.0)
+        return self._opened
+
+    @property
+    def sound(self) -> bool:
+        """True while no loop of it has failed."""
+        return self._loops.sound
+
+    def _try(self) -> None:
+        if self._loops.ended.wait(RETRY_S):
+            return
+        try:
+            Ledger.open(self._settings.ledger.path, self._settings.window.id).close()
+        except LedgerUnusable as unusable:
+            self._say(str(unusable))
+            return
+        log.warning("the ledger can be opened again")
+        self._opened = True
+        self._loops.stop()
+
+    def _say(self, why: str) -> None:
+        if why == self._why:
+            return
+        self._why = why
+        log.error("%s", why)
+        notify.tell(f"STATUS={why}")
+        self._pages.tell()

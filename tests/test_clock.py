@@ -1,0 +1,41 @@
+"""A kernel that may not be asked about its clock has not said no."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+# A process that forbids itself, as a sandbox of systemd does, the two calls that ask about the clock: EPERM for both.
+FORBIDDEN = """
+import ctypes, json, platform, struct, sys
+calls = {"x86_64": (159, 305), "aarch64": (171, 266)}[platform.machine()]
+LOAD, EQUAL, ANSWER = 0x20, 0x15, 0x06
+rules = [(LOAD, 0, 0, 0)]
+for call in calls:
+    rules += [(EQUAL, 0, 1, call), (ANSWER, 0, 0, 0x00050000 | 1)]
+rules.append((ANSWER, 0, 0, 0x7FFF0000))
+program = b"".join(struct.pack("HBBI", *rule) for rule in rules)
+held = ctypes.create_string_buffer(program)
+header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(held)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, header, 0, 0) == 0, ctypes.get_errno()
+
+from appliance.clock import Clock
+clock = Clock()
+became = clock.look()
+print(json.dumps([became, clock.synced, clock.trouble]))
+clock._synced = True
+clock.look()
+print(json.dumps([clock.synced]))
+"""
+
+
+def test_a_sandbox_that_forbids_the_question_is_a_trouble_and_no_answer() -> None:
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", FORBIDDEN], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first[:2] == [False, False]
+    assert "Operation not permitted" in first[2]
+    assert second == [True], "what it said last stands"
