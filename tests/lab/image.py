@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tests.lab import mirror
+from tests.lab.debs import uncompressed
 from tests.lab.places import GUEST, cache, kept, key
 from tests.lab.progress import do, tell
 from tests.lab.recipe import BASE, DISK, KERNEL, LGPIO_SHA256, OFFERED, SUITE, WORKSHOP
@@ -99,6 +100,12 @@ def _offer(root: Path, made: Path, journal: Path) -> None:
     """A repository in the guest with every package that an installer may ask for, and all that those need."""
     debs = root / "srv/debs"
     shutil.copy(made / LGPIO_DEB, debs / LGPIO_DEB)
+    tell("building: those packages without compression")
+    packed = debs.rename(debs.with_name("packed"))
+    debs.mkdir()
+    for each in packed.glob("*.deb"):
+        uncompressed(each, debs)
+    shutil.rmtree(packed)
     with (debs / "Packages").open("wb") as index:
         subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=debs, stdout=index, stderr=subprocess.DEVNULL, check=True)
     for each in (root / "etc/apt").glob("sources.list*"):

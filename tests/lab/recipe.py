@@ -14,12 +14,12 @@ KERNEL = "linux-image-amd64"
 
 # What Raspberry Pi OS Lite has, and a kernel. Not what `make install` installs: that it has to do itself.
 BASE = (
-    *(KERNEL, "initramfs-tools", "lz4", "zstd", "systemd", "systemd-sysv", "udev", "kmod", "dbus", "login", "passwd"),
-    *("libpam-systemd", "iproute2", "procps", "util-linux", "python3", "make", "sudo", "curl", "tzdata"),
+    *(KERNEL, "initramfs-tools", "lz4", "zstd", "systemd", "systemd-sysv", "udev", "kmod", "dbus", "login"),
+    *("passwd", "libpam-systemd", "iproute2", "procps", "util-linux", "python3", "make", "sudo", "curl", "tzdata"),
     *("ca-certificates", "less", "sqlite3"),
 )
-# What the project's installers and the README ask apt for. It lies in the guest as a repository on its own disk, since the
-# guest has no network: `apt-get install` is run as shipped.
+# What our installers and the README ask apt for. It lies in the guest as a repository on its own disk, since the guest
+# has no network: `apt-get install` is run as shipped.
 OFFERED = (
     *("python3-venv", "fonts-noto-cjk", "fonts-hanazono", "sway", "chromium", "seatd"),
     *("mosquitto", "openssl", "nginx-light"),

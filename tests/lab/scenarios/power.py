@@ -139,7 +139,7 @@ def _judge(machine: Machine, county: County, thanked: dict[str, int], cases: lis
     must(not health.get("breaks") and not health.get("quarantined"), f"the county: {health}")
     return (
         f"{CUTS} cuts: {len(thanked)} thanked presses and {len(cases)} papers, 0 lost, 0 doubled, 0 changed; "
-        f"{len(mine)} facts equal by hash; window back {sorted(starts)[len(starts) // 2]:.0f} s after the power (median)"
+        f"{len(mine)} facts equal by hash; back {sorted(starts)[len(starts) // 2]:.0f} s after power-on (median)"
     )
 
 
