@@ -12,6 +12,7 @@ from appliance.devices.condition import Condition, Outcome
 from appliance.devices.pad import PadWiring
 from appliance.devices.pins import Pins
 from appliance.documents import shipped
+from appliance.guard import DeviceTrouble
 from appliance.settings import SettingsWrong, WindowSettings, password
 from appliance.settings.phrases import certificates
 from appliance.window.catalogue import read_catalogue
@@ -87,23 +88,37 @@ def cable_of(settings: WindowSettings) -> Cable | None:
 
 
 def profile_of(settings: WindowSettings) -> "Profile":
-    """What the printer can do, by its make where that is named; raises UnknownProfile."""
+    """What the printer can do, by its make where that is named; raises UnknownProfile.
+
+    Without a table of makes it is what the other settings say: `no_makes` tells the clerk.
+    """
     from appliance.paper.profile import Profile, profile
 
     printer = settings.printer
-    known = (
-        profile(printer.make)
-        if printer.make
-        else Profile(name=printer.kind, cells=printer.columns, cutter=printer.cutter, native_qr=printer.native_qr)
-    )
+    known = Profile(name=printer.kind, cells=printer.columns, cutter=printer.cutter, native_qr=printer.native_qr)
+    if printer.make and no_makes(settings) is None:
+        known = profile(printer.make)
     return msgspec.structs.replace(known, enlarge=printer.double_size, tear_lines=printer.tear_lines)
+
+
+def no_makes(settings: WindowSettings) -> DeviceTrouble | None:
+    """Why the named make of printer cannot be looked up; None when it can, or none is named. Raises UnknownProfile."""
+    from appliance.paper.profile import profile
+
+    try:
+        profile(settings.printer.make or "58mm")
+    except DeviceTrouble as trouble:
+        return trouble
+    return None
 
 
 def glyphs_of(settings: WindowSettings) -> "Glyphs":
     """The fonts for rare characters: those named, else those installed."""
     from appliance.paper.glyphs import Glyphs
 
-    return Glyphs(settings.printer.fonts or None)
+    glyphs = Glyphs(settings.printer.fonts or None)
+    glyphs.look()
+    return glyphs
 
 
 def printer_of(settings: WindowSettings, bench: "BenchPrinter | None") -> "Printer":

@@ -315,13 +315,13 @@ class Ledger:
     def tidy(self) -> None:
         """Move the write-ahead log into the file once it is long: never on the way of a press."""
         wal = self.path.with_name(self.path.name + "-wal")
-        if not wal.exists() or wal.stat().st_size <= WAL_PAGES_KEPT * 4096:
-            return
         try:
+            if not wal.exists() or wal.stat().st_size <= WAL_PAGES_KEPT * 4096:
+                return
             with closing(sqlite3.connect(self.path)) as broom:
                 broom.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except sqlite3.OperationalError as error:
-            # On a full card the log stays long; the window must go on and say so.
+        except (sqlite3.Error, OSError) as error:
+            # On a full or dying card the log stays long; the window must go on and say so.
             log.warning("the ledger's log could not be folded in: %s", error)
 
     def close(self) -> None:

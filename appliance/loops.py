@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from appliance.devices.guard import words
+from appliance.guard import words
 
 log = logging.getLogger(__name__)
 

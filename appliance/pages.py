@@ -240,6 +240,8 @@ class Stream:
             self._forget(viewer)
             raise
         response = Response(self._messages(viewer), mimetype="text/event-stream")
+        # nginx, as Debian has it, would keep what happens until it has filled a page of memory.
+        response.headers["X-Accel-Buffering"] = "no"
         # The generator's own clean-up does not run when it was never begun.
         response.call_on_close(lambda: self._forget(viewer))
         return response

@@ -1,17 +1,21 @@
 """Between the counter and the printer: which paper comes next, what it says, and what became of it."""
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 
 from appliance.counter import Counter
 from appliance.devices.condition import Outcome
-from appliance.devices.press import Failing, Press, Queued, Undrawn, Working
+from appliance.devices.press import Failing, FontsFail, FontsWork, Press, Queued, Reports, Undrawn, Working
+from appliance.guard import DeviceTrouble, guarded
 from appliance.ledger import Ledger, NotKept
 from appliance.paper import document, plain
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
 from appliance.window.facts import CaseReceived
 from appliance.window.happenings import DeviceFails, DeviceRecovers, PaperMoves
+
+log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
 
@@ -25,12 +29,21 @@ class PaperTray:
         self._owed: PaperMoves | None = None
 
     def next_queued(self) -> Queued | None:
-        """The oldest paper that waits, written out; none while the card owes us the outcome of the last one."""
+        """The oldest paper that waits, written out; none while the card owes us the outcome of the last one.
+
+        One that cannot be written out is handed on empty, which the press finds unreadable: else it would be the next
+        for ever.
+        """
         self._settle()
         paper = self._counter.ledger.next_paper()
         if paper is None or self._owed is not None:
             return None
-        return Queued(paper.paper, document.encode(self._write(paper.content, paper.copy)))
+        try:
+            with guarded("unreadable"):
+                return Queued(paper.paper, document.encode(self._write(paper.content, paper.copy)))
+        except DeviceTrouble as trouble:
+            log.error("paper %s cannot be written out: %s", paper.paper, trouble.detail)
+            return Queued(paper.paper, b"")
 
     def sending(self, paper: str) -> bool:
         """Commit that the paper goes to the printer; False on a card that takes nothing: it stays queued."""
@@ -70,15 +83,19 @@ class PrintLoop:
             self._queued.wait(min(wait, RETRY_S))
 
 
-def reports(counter: Counter) -> Callable[[Failing | Working | Undrawn], None]:
+def reports(counter: Counter) -> Reports:
     """What the press has to say, told to the counter."""
 
-    def report(word: Failing | Working | Undrawn) -> None:
+    def report(word: Failing | Working | FontsFail | FontsWork | Undrawn) -> None:
         at = counter.moment()
         if isinstance(word, Failing):
             counter.tell(DeviceFails(at=at, device="printer", reason=word.reason, detail=word.detail))
         elif isinstance(word, Working):
             counter.tell(DeviceRecovers(at=at, device="printer"))
+        elif isinstance(word, FontsFail):
+            counter.tell(DeviceFails(at=at, device="font", reason="unusable", detail=word.detail))
+        elif isinstance(word, FontsWork):
+            counter.tell(DeviceRecovers(at=at, device="font"))
         else:
             codes = " ".join(f"U+{ord(char):04X}" for char in word.characters)
             counter.tell(DeviceFails(at=at, device="font", reason="no_glyph", detail=codes))

@@ -9,7 +9,6 @@ from appliance.counter import Counter
 from appliance.courier import Courier, Pace
 from appliance.device_loops import GRACE_S, CameraLoop, LampLoop, fails
 from appliance.devices.condition import Condition
-from appliance.devices.guard import let_go
 from appliance.devices.lamps import Lamps
 from appliance.devices.pad import Pad
 from appliance.devices.pins import Pins
@@ -19,12 +18,14 @@ from appliance.fittings import (
     cable_of,
     camera_of,
     glyphs_of,
+    no_makes,
     printer_of,
     profile_of,
     rules_of,
     wiring_of,
     writer_of,
 )
+from appliance.guard import let_go
 from appliance.hourglass import Hourglass
 from appliance.ledger import Ledger
 from appliance.loops import Loops
@@ -159,9 +160,10 @@ class Window:
         from appliance.devices.press import Press
         from appliance.receipts import PaperTray, PrintLoop, reports
 
-        self.counter.tell(DeviceRecovers(at=self.counter.moment(), device="font"))
         self._write = writer_of(self.settings)
         self._glyphs: Glyphs = glyphs_of(self.settings)
+        if not self._glyphs.broken:
+            self.counter.tell(DeviceRecovers(at=self.counter.moment(), device="font"))
         self._tray_end: BenchPrinter | None = bench_printer_of(self.settings)
         self._press = Press(
             printer_of(self.settings, self._tray_end),
@@ -169,6 +171,7 @@ class Window:
             self._glyphs,
             PaperTray(self.counter, self._write),
             reports(self.counter),
+            lacking=no_makes(self.settings),
         )
         self.loops.add_device(
             "printer",

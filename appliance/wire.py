@@ -83,7 +83,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     camera: str
     clock: dict[str, Any]
     outbox: dict[str, Any]
-    disk_free_mb: int
+    disk_free_mb: int | None
     temperature_c: float | None
     throttled: bool | None
     probes: dict[str, str]

@@ -90,9 +90,9 @@ def watcher(name: str, address: str, place: Path, **environment: str) -> Iterato
 
 
 def browsers_of(place: Path) -> list[int]:
-    """The browsers that run on this profile."""
+    """The browsers that run on this profile; not the copies that the shell script before one makes of itself."""
     mark = f"--user-data-dir={place} "
-    return [pid for pid, words in _running() if mark in words and "--type=" not in words]
+    return [pid for pid, words in _running() if mark in words and _session(pid) == pid]
 
 
 def browser_of(place: Path) -> int:

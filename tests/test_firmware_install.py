@@ -46,6 +46,7 @@ COUNTY_FILES = {
     "etc/mosquitto/appliance.acl",
     "etc/mosquitto/conf.d/10-appliance.conf",
     "etc/mosquitto/conf.d/20-appliance-passwords.conf.off",
+    "etc/nginx/sites-available/appliance-county",
 }
 
 

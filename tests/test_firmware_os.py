@@ -146,6 +146,16 @@ def test_systemd_knows_every_key(file: str, section: str, program: str) -> None:
         assert line.split("=")[0].encode() + b"\0" in binary, line
 
 
+def test_a_kernel_without_one_of_the_drivers_boots_all_the_same(tmp_path: Path) -> None:
+    drivers = lines_of("os/modules-load.conf")
+    assert all(re.fullmatch(r"[a-z_]+", driver) for driver in drivers)
+    # Under names that no kernel has: what is tried is the tool that runs at boot, and not this machine's kernel.
+    (tmp_path / "modules.conf").write_text("".join(f"no_such_{driver}\n" for driver in drivers))
+    words = ["/usr/lib/systemd/systemd-modules-load", str(tmp_path / "modules.conf")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("Failed to find module")) == (0, len(drivers))
+
+
 def test_the_watchdog_is_within_what_the_chip_can_count() -> None:
     (seconds,) = (line.split("=")[1] for line in lines_of("os/watchdog.conf") if line.startswith("RuntimeWatchdogSec"))
     assert 5 <= int(seconds) <= 15

@@ -8,9 +8,9 @@ import pytest
 from tests.ground_archive import Archive, Machine
 
 INSTALL = Path(__file__).parent.parent / "firmware_config/install"
-WINDOW = ("python3-venv", "python3-lgpio", "fonts-noto-cjk", "fonts-hanazono")
+WINDOW = ("systemd", "python3-venv", "python3-lgpio", "fonts-noto-cjk", "fonts-hanazono")
 SCREENS = ("sway", "seatd", "chromium")
-COUNTY = ("python3-venv", "mosquitto", "openssl")
+COUNTY = ("systemd", "python3-venv", "mosquitto", "openssl")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_machine_whose_lists_are_good_is_not_kept_waiting_for_new_ones(archive
     assert machine.installed() == set(WINDOW)
 
 
-@pytest.mark.parametrize("lacking", [*WINDOW[1:], *SCREENS])
+@pytest.mark.parametrize("lacking", [*WINDOW[2:], *SCREENS])
 def test_what_the_archive_lacks_is_said_and_the_rest_is_installed(
     archive: Archive, machine: Machine, lacking: str
 ) -> None:
@@ -76,7 +76,7 @@ def test_what_cannot_be_installed_is_told_apart_from_what_is_not_there(archive: 
 
 def test_without_the_archive_a_machine_that_has_what_it_must_goes_on(archive: Archive, machine: Machine) -> None:
     """A second `make install` where there is no network: nothing is known of the archive, and that is what is said."""
-    archive.offers("python3-venv")
+    archive.offers("systemd", "python3-venv")
     assert machine.run(INSTALL, "window", "packages").returncode == 0
     machine.knows(nowhere())
     done = machine.run(INSTALL, "window", "packages")

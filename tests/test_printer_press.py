@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.paper_bench import BenchPrinter
-from appliance.devices.press import CARE_S, POLL_S, Failing, Press, Queued, Undrawn, Working
+from appliance.devices.press import CARE_S, POLL_S, Failing, FontsFail, FontsWork, Press, Queued, Undrawn, Working
 from appliance.devices.printer import EscPosPrinter
 from appliance.paper import plain
 from appliance.paper.document import Document, Text, encode
@@ -44,7 +44,7 @@ class Stand:
         self.now = 100.0
         self.bench = BenchPrinter()
         self.tray = ListTray()
-        self.said: list[Failing | Working | Undrawn] = []
+        self.said: list[Failing | Working | FontsFail | FontsWork | Undrawn] = []
         printer = EscPosPrinter(self.bench, answer_s=0.05, confirm_s=0.2, mute_s=0.05, slack_s=0.1)
         self.press = Press(printer, SMALL, Glyphs(paths), self.tray, self.said.append, clock=lambda: self.now)
 

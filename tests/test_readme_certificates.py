@@ -45,8 +45,10 @@ class Machine:
     def does(self, line: str, at: Path) -> str:
         """One line as it stands, but in this machine's places; what starts a service is left to systemd's own tests."""
         words = [word for word in shlex.split(line, comments=True) if word != "sudo"]
-        if words[0] in {"systemctl", "appliance"}:
+        if words[0] in {"systemctl", "appliance", "nano"}:
             return ""
+        if words[0] == "mosquitto_passwd":
+            words = [words[0], "-b", *words[1:], "a password that nobody types here"]
         if "-g" in words:
             words[words.index("-g") + 1] = self.group()
         words = [re.sub(r"^/(?=(etc|opt|root)/)", f"{self.place}/", word) for word in words]
@@ -64,10 +66,20 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """Every block has been gone through: authority, county, the window's stick, and a window that was revoked."""
     machine = Machine(tmp_path_factory.mktemp("machine"))
     stick = machine.place / "root/authority/out" / WINDOW
-    for block in section("Certificates"):
+    for block in (*section("Certificates"), *section("The first days")):
         for line in block:
-            machine.does(line, stick if "tls window.key" in " ".join(block) else ROOT)
+            machine.does(line, stick if {"window.key", "ca.crt"} & set(" ".join(block).split()) else ROOT)
     return machine
+
+
+def test_passwords_are_for_their_group_alone_and_the_broker_reads_its_second_file(machine: Machine) -> None:
+    for name in ("etc/mosquitto/appliance.passwd", "etc/appliance/broker.password"):
+        assert stat.S_IMODE((machine.place / name).stat().st_mode) == 0o640
+    assert (machine.place / "etc/mosquitto/appliance.passwd").read_text(encoding="utf-8").startswith(f"{WINDOW}:$")
+    assert {file.name for file in (machine.place / "etc/mosquitto/conf.d").iterdir()} == {
+        "10-appliance.conf",
+        "20-appliance-passwords.conf",
+    }
 
 
 def test_certificates_are_for_everybody_and_keys_for_their_group_alone(machine: Machine) -> None:

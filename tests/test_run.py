@@ -261,7 +261,7 @@ def test_without_a_gpio_chip_the_window_serves_and_says_so(window: Process) -> N
     window.change('kind = "bench"\nbaud = 115200', 'kind = "none"')
     window.change("enabled = true", "enabled = false")
     window.start()
-    until(lambda: "device.failed" in window.facts())
+    until(lambda: "device.failed" in window.facts(), 20, "a chip that does not come is said after the first seconds")
     assert "评价器" in window.troubles()
     assert window.ask("GET", "/bench")[0] == 404
     window.post("/act/arrive", "number=0107")

@@ -1,5 +1,7 @@
 """The bench's hardware: the same mock pins, printer and cable that the tests drive, moved by a hand on the screen."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -7,6 +9,7 @@ import msgspec
 from appliance.devices.cable import Cable
 from appliance.devices.paper_bench import BenchPrinter
 from appliance.devices.pins import Pins
+from appliance.guard import DeviceTrouble, guarded, let_go
 from appliance.paper.glyphs import Glyphs
 from appliance.window.facts import Grade
 
@@ -52,16 +55,26 @@ class Wires:
         self._lamps = lamps
 
     def close(self, pin: int, closed: bool, pull_up: bool) -> None:
-        """Close or open the contact at a pin."""
+        """Close or open the contact at a pin; nothing moves where there are no pins."""
+        let_go(f"GPIO{pin}", lambda: self._drive(pin, low=closed == pull_up))
+
+    def _drive(self, pin: int, *, low: bool) -> None:
         wire: Any = self._pins.factory().pin(pin)
-        if closed == pull_up:
+        if low:
             wire.drive_low()
         else:
             wire.drive_high()
 
     def closed(self, pin: int, pull_up: bool) -> bool:
-        """Whether the contact at a pin is closed."""
-        return bool(self._pins.factory().pin(pin).state) != pull_up
+        """Whether the contact at a pin is closed; none is where there are no pins."""
+        return self._says(pin, lambda wire: bool(wire.state) != pull_up)
+
+    def _says(self, pin: int, ask: Callable[[Any], bool]) -> bool:
+        try:
+            with guarded("no_gpio"):
+                return ask(self._pins.factory().pin(pin))
+        except DeviceTrouble:  # the pad has said it
+            return False
 
     def key(self, grade: Grade, down: bool) -> None:
         """Push or let go a key."""
@@ -69,8 +82,12 @@ class Wires:
 
     def lamps(self) -> tuple["Lamp", ...]:
         """Every lamp, lit where its pin drives it."""
-        wires = ((name, self._pins.factory().pin(pin), low) for name, (pin, low) in self._lamps.items())
-        return tuple(Lamp(name, wire.function == "output" and bool(wire.state) != low) for name, wire, low in wires)
+        return tuple(Lamp(name, self._says(pin, partial(_drives, low))) for name, (pin, low) in self._lamps.items())
+
+
+def _drives(low: bool, wire: Any) -> bool:
+    """Whether a pin lights its lamp, which may be lit by a low level."""
+    return wire.function == "output" and bool(wire.state) != low
 
 
 class Away:

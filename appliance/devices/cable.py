@@ -3,9 +3,14 @@
 A pulled cable sends no goodbye: both ends keep a connection that says nothing, exactly as at a real wall socket.
 """
 
+import logging
 import selectors
 import socket
 import threading
+
+from appliance.guard import DeviceTrouble, guarded, let_go
+
+log = logging.getLogger(__name__)
 
 CHUNK = 65536
 
@@ -66,19 +71,20 @@ class Cable:
         if end is self._nudged:
             end.recv(CHUNK)
         elif end is self._listener:
-            self._join(end.accept()[0])
+            let_go("a caller at the cable", lambda: self._join(self._listener.accept()[0]))
         else:
             self._forward(end)
 
     def _join(self, near: socket.socket) -> None:
         try:
-            far = socket.create_connection(self._there, timeout=2)
-        except OSError:
+            with guarded():
+                far = socket.create_connection(self._there, timeout=2)
+                for end in (near, far):
+                    end.settimeout(2)
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except DeviceTrouble:
             near.close()
             return
-        for end in (near, far):
-            end.settimeout(2)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pairs[near], self._pairs[far] = far, near
 
     def _forward(self, end: socket.socket) -> None:
@@ -86,12 +92,12 @@ class Cable:
         if other is None:
             return
         try:
-            data = end.recv(CHUNK)
-            if data:
-                other.sendall(data)
-                return
-        except OSError:
-            data = b""
+            with guarded():
+                if data := end.recv(CHUNK):
+                    other.sendall(data)
+                    return
+        except DeviceTrouble as trouble:
+            log.debug("the cable let go: %s", trouble.detail)
         for one in (end, other):
             self._pairs.pop(one, None)
-            one.close()
+            let_go("an end of the cable", one.close)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from appliance.devices.condition import Condition, Reason
+from appliance.guard import DeviceTrouble, guarded
 
 log = logging.getLogger(__name__)
 
@@ -44,32 +45,30 @@ class PiCamera:
         self._turn = threading.Lock()
 
     def condition(self) -> Condition:
-        found = self._find()
-        return Condition("ok") if not isinstance(found, NoShot) else Condition("bad", found.reason, found.detail)
+        try:
+            self._find()
+        except DeviceTrouble as trouble:
+            return Condition("bad", trouble.reason, trouble.detail)
+        return Condition("ok")
 
     def capture(self) -> Shot | NoShot:
-        found = self._find()
-        if isinstance(found, NoShot):
-            return found
-        with self._turn:
-            try:
-                return self._shoot(found)
-            # libcamera and its Python give every failure of a cable or sensor as one of these.
-            except (OSError, RuntimeError, IndexError, TimeoutError) as trouble:
-                log.warning("the camera took no picture: %s", trouble)
-                return NoShot("error", str(trouble))
+        try:
+            make = self._find()
+            with self._turn, guarded():
+                return self._shoot(make)
+        except DeviceTrouble as trouble:
+            log.warning("the camera took no picture: %s", trouble.detail)
+            return NoShot(trouble.reason, trouble.detail)
 
     def _find(self) -> Any:
-        """The class that drives the camera, or why there is none."""
-        try:
+        """The class that drives the camera; raises DeviceTrouble."""
+        with guarded("no_library"):
             from picamera2 import Picamera2
-        except ImportError as trouble:
-            return NoShot("no_library", str(trouble))
-        try:
-            seen = Picamera2.global_camera_info()
-        except (OSError, RuntimeError) as trouble:
-            return NoShot("error", str(trouble))
-        return Picamera2 if self._number < len(seen) else NoShot("absent", f"{len(seen)} cameras")
+        with guarded():
+            seen = len(Picamera2.global_camera_info())
+        if self._number >= seen:
+            raise DeviceTrouble("absent", f"{seen} cameras")
+        return Picamera2
 
     def _shoot(self, make: Any) -> Shot:
         with make(self._number) as camera:
@@ -95,9 +94,10 @@ class BenchCamera:
         if not self.plugged:
             return NoShot("absent")
         try:
-            return Shot(self.scene.read_bytes() if self.scene else _white_paper())
-        except OSError as trouble:
-            return NoShot("error", str(trouble))
+            with guarded():
+                return Shot(self.scene.read_bytes() if self.scene else _white_paper())
+        except DeviceTrouble as trouble:
+            return NoShot(trouble.reason, trouble.detail)
 
 
 def _white_paper() -> bytes:

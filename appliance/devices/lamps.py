@@ -3,8 +3,8 @@
 Each lamp is opened by itself: one whose line is busy or broken stays dark, and is tried again at every showing.
 """
 
-from appliance.devices.guard import DeviceTrouble
 from appliance.devices.pins import Line, Pins, PinsAbsent
+from appliance.guard import DeviceTrouble, together
 from appliance.window.view import View
 
 
@@ -59,7 +59,7 @@ class Lamps:
                 break
             except DeviceTrouble as trouble:
                 wrong.append(trouble.detail)
-        self.trouble = "" if self.dark else "; ".join(wrong)[:500]
+        self.trouble = "" if self.dark else together(wrong)
 
     def close(self) -> None:
         """Put all lamps out and give their pins back."""

@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 
 from appliance.devices.contacts import GRADES, Contact, Keys
-from appliance.devices.guard import DeviceTrouble
 from appliance.devices.pins import Line, Pins, PinsAbsent
 from appliance.devices.report import Report
+from appliance.guard import DeviceTrouble, together
 from appliance.window.facts import Grade
 from appliance.window.happenings import AwayButtonPresses, Happening, SwitchReads
 from appliance.window.moment import Moment
@@ -247,7 +247,7 @@ def _wires(wiring: PadWiring) -> list[Wire]:
 def _detail(wrong: dict[Wire, str]) -> str:
     """Why contacts are missing: once where it is the same for all, as without a chip."""
     whys = tuple(dict.fromkeys(wrong.values()))
-    return whys[0] if len(whys) == 1 < len(wrong) else "; ".join(f"{_name(wire)}: {why}" for wire, why in wrong.items())
+    return whys[0] if len(whys) == 1 < len(wrong) else together(f"{_name(wire)}: {why}" for wire, why in wrong.items())
 
 
 def _name(wire: Wire) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance.devices.condition import PortTrouble
+from appliance.guard import DeviceTrouble
 from appliance.paper import picture
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.profile import SMALL, Profile
@@ -106,7 +106,7 @@ class BenchPrinter:
 
     def open(self) -> None:
         if not self.knobs.plugged:
-            raise PortTrouble("absent", "the cable is out")
+            raise DeviceTrouble("absent", "the cable is out")
 
     def write(self, data: bytes, wait: float) -> int:
         until = time.monotonic() + wait
@@ -148,7 +148,7 @@ class BenchPrinter:
 
     def _need_plug(self) -> None:
         if not self.knobs.plugged:
-            raise PortTrouble("unplugged", "the cable was pulled out")
+            raise DeviceTrouble("unplugged", "the cable was pulled out")
 
     def _room(self, data: bytes) -> int:
         """How many bytes the printer takes now; a question of its state passes by what it holds."""

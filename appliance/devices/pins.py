@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from appliance.devices.guard import DeviceTrouble, guarded, let_go
 from appliance.devices.lgpio_files import import_lgpio
+from appliance.guard import DeviceTrouble, guarded, let_go
 
 log = logging.getLogger(__name__)
 

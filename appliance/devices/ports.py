@@ -9,11 +9,11 @@ import stat
 import struct
 import sys
 import termios
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from appliance.devices.condition import PortTrouble, Reason
+from appliance.devices.condition import Reason
+from appliance.guard import DeviceTrouble, guarded, let_go, words
 
 if TYPE_CHECKING:
     import serial
@@ -23,7 +23,8 @@ CHUNK = 512
 
 
 class Port(Protocol):
-    """A wire that may be absent, may stall and may go away; methods raise OSError, PortTrouble if they know why."""
+    """A wire that may be absent, may stall and may go away; methods raise DeviceTrouble if they know why,
+    and whatever their library raises if not: who calls them stands in a guard."""
 
     bits_per_second: int
 
@@ -68,13 +69,19 @@ _REASONS: dict[int, Reason] = {
 }
 
 
-def reason_of(trouble: OSError) -> Reason:
-    """What an error of the system means for a printer."""
-    if isinstance(trouble, PortTrouble):
-        return trouble.reason
-    if isinstance(trouble, TimeoutError | socket.gaierror):
+def reason_of(error: BaseException) -> Reason:
+    """What an exception of the system or of a library means for a printer."""
+    if isinstance(error, TimeoutError | socket.gaierror | UnicodeError):  # the last: a name that no look-up takes
         return "unreachable"
-    return _REASONS.get(trouble.errno or 0, "error")
+    if isinstance(error, OSError):
+        return _REASONS.get(error.errno or 0, "error")
+    return _REASONS.get(_number(error), "error")
+
+
+def _number(error: BaseException | None) -> int:
+    """The system's number of a `termios.error`, which is no OSError, but has it in the same place; 0 for others."""
+    number = error.args[0] if isinstance(error, termios.error) and error.args else 0
+    return number if isinstance(number, int) else 0
 
 
 class _Descriptor:
@@ -108,7 +115,7 @@ class _Descriptor:
         except BlockingIOError:
             return b""
         if not got:
-            raise PortTrouble("unplugged", "end of input")
+            raise DeviceTrouble("unplugged", "end of input")
         return got
 
     def _ready(self, wanted: int, wait: float) -> bool:
@@ -118,7 +125,7 @@ class _Descriptor:
         if not found:
             return False
         if not found[0][1] & wanted:
-            raise PortTrouble("unplugged", "hung up")
+            raise DeviceTrouble("unplugged", "hung up")
         return True
 
     def _outgoing(self) -> int:
@@ -139,8 +146,8 @@ class SerialPort(_Descriptor):
         self._serial: serial.Serial | None = None
 
     def open(self) -> None:
-        import serial
-
+        with guarded("no_library"):
+            import serial
         try:
             self._serial = serial.Serial(
                 self._path,
@@ -153,18 +160,16 @@ class SerialPort(_Descriptor):
             )
         except serial.SerialException as trouble:
             # pyserial says which system error kept it from opening, and none where the file is no serial port.
-            raise PortTrouble(_REASONS.get(trouble.errno or errno.ENOTTY, "error"), trouble) from trouble
+            number = trouble.errno or _number(trouble.__context__) or errno.ENOTTY
+            raise DeviceTrouble(_REASONS.get(number, "error"), words(trouble)) from trouble
         self._fd = self._serial.fileno()
         self._ignore_breaks()
 
     def _ignore_breaks(self) -> None:
         """A printer that is switched off breaks the line: read as a zero byte that would pass for the end of a job."""
-        try:
-            attributes = termios.tcgetattr(self._fd)
-            attributes[0] |= termios.IGNBRK
-            termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
-        except termios.error as trouble:
-            raise PortTrouble("wrong_port", trouble) from trouble
+        attributes = termios.tcgetattr(self._fd)
+        attributes[0] |= termios.IGNBRK
+        termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
 
     def unsent(self) -> int:
         return self._outgoing()
@@ -172,10 +177,9 @@ class SerialPort(_Descriptor):
     def close(self) -> None:
         if self._serial is None:
             return
+        opened, fd, self._serial, self._fd = self._serial, self._fd, None, -1
         # Closing a tty waits up to 30 s for bytes that a paused printer does not take.
-        with suppress(termios.error, OSError):
-            termios.tcflush(self._fd, termios.TCOFLUSH)
-        opened, self._serial, self._fd = self._serial, None, -1
+        let_go("the serial port's output", lambda: termios.tcflush(fd, termios.TCOFLUSH))
         opened.close()
 
 
@@ -188,7 +192,7 @@ class LinePrinterPort(_Descriptor):
     def open(self) -> None:
         mode = Path(self._path).stat().st_mode
         if not stat.S_ISCHR(mode) and not stat.S_ISFIFO(mode):
-            raise PortTrouble("wrong_port", f"{self._path} is no device")
+            raise DeviceTrouble("wrong_port", f"{self._path} is no device")
         self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
 
     def unsent(self) -> int:
@@ -221,8 +225,8 @@ class NetworkPort(_Descriptor):
     def close(self) -> None:
         if self._socket is None:
             return
-        with self._socket as closing:
-            left, self._socket = self._outgoing(), None
-            if left:
+        opened, self._socket = self._socket, None
+        with opened as closing:
+            if self._outgoing():
                 # Else the kernel would go on sending for minutes, after the clerk was told that it stalled.
                 closing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

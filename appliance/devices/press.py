@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.printer import Printer
+from appliance.guard import DeviceTrouble, guarded, together
 from appliance.paper import document, escpos, plain
 from appliance.paper.glyphs import Glyphs
 from appliance.paper.layout import lay_out
@@ -57,6 +58,16 @@ class Working(msgspec.Struct, frozen=True):
     """The printer can print again."""
 
 
+class FontsFail(msgspec.Struct, frozen=True):
+    """Font files cannot be read; the words name each."""
+
+    detail: str
+
+
+class FontsWork(msgspec.Struct, frozen=True):
+    """Every font file can be read again."""
+
+
 class Undrawn(msgspec.Struct, frozen=True):
     """A paper holds characters that no font on this machine has; each stands as 〓 with its code beneath."""
 
@@ -64,7 +75,7 @@ class Undrawn(msgspec.Struct, frozen=True):
     characters: tuple[str, ...]
 
 
-Reports = Callable[[Failing | Working | Undrawn], None]
+Reports = Callable[[Failing | Working | FontsFail | FontsWork | Undrawn], None]
 
 
 class Press:
@@ -78,6 +89,7 @@ class Press:
         tray: Tray,
         reports: Reports,
         *,
+        lacking: DeviceTrouble | None = None,
         poll_s: float = POLL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,10 +102,14 @@ class Press:
         self._clock = clock
         self._look_at = clock()
         self._reported: Failing | Working | None = None
+        self._lacking = lacking and Failing(lacking.reason, lacking.detail)
+        """What is wrong although the printer is well: no table of makes, a paper that could not be painted."""
+        self._broken = ""
         self.condition = Condition("unknown")
 
     def step(self) -> float:
         """Print one paper, or look at the printer when it is time; returns seconds until there is more to do."""
+        self._look_at_fonts()
         queued = self._tray.next_queued()
         if queued is not None and self._tray.sending(queued.paper):
             self._tray.came_out(queued.paper, self._print(queued))
@@ -114,16 +130,32 @@ class Press:
         return outcome
 
     def _paint(self, queued: Queued) -> bytes | None:
-        """The paper as bytes; None when what was stored is no document, which no second try will mend."""
+        """The paper as bytes; None when it cannot be painted, whatever Pillow or a font makes of it: no retry."""
         try:
-            sheet = lay_out(document.decode(queued.document), self._profile.cells, self._glyphs.has)
-        except msgspec.DecodeError:
-            log.exception("paper %s cannot be read", queued.paper)
+            with guarded("unreadable"):
+                sheet = lay_out(document.decode(queued.document), self._profile.cells, self._glyphs.has)
+                log.debug("printing %s\n%s", queued.paper, plain.paint(sheet))
+                job = escpos.paint(sheet, self._profile, self._glyphs.dots)
+        except DeviceTrouble as trouble:
+            log.error("paper %s cannot be painted: %s", queued.paper, trouble.detail)
+            self._lacking = Failing("unreadable", trouble.detail)
+            self._found(self.condition)
             return None
+        if self._lacking and self._lacking.reason == "unreadable":
+            self._lacking = None
+        self._look_at_fonts()
         if sheet.missing:
             self._reports(Undrawn(queued.paper, sheet.missing))
-        log.debug("printing %s\n%s", queued.paper, plain.paint(sheet))
-        return escpos.paint(sheet, self._profile, self._glyphs.dots)
+        return job
+
+    def _look_at_fonts(self) -> None:
+        """Report fonts that cannot be read, and those that can again."""
+        if self._glyphs.broken:
+            self._glyphs.look()
+        broken = together(f"{path.name}: {why}" for path, why in self._glyphs.broken.items())
+        if broken != self._broken:
+            self._reports(FontsFail(broken) if broken else FontsWork())
+        self._broken = broken
 
     def forget(self) -> None:
         """Another has spoken for the printer meanwhile: report anew how it is."""
@@ -137,7 +169,8 @@ class Press:
     def _found(self, condition: Condition) -> None:
         """Report the first time and at each change; a mute printer, or one short of paper, is no failure."""
         self.condition = condition
-        found = Failing(condition.reason, condition.detail) if condition.state == "bad" else Working()
+        bad = Failing(condition.reason, condition.detail) if condition.state == "bad" else None
+        found = bad or self._lacking or Working()
         if _kind(found) != _kind(self._reported):
             self._reports(found)
         self._reported = found

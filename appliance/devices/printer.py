@@ -1,6 +1,5 @@
-"""A receipt printer: how it is, and one job at a time with an honest outcome; no device's error leaves it raised."""
+"""A receipt printer: how it is, and one job at a time with an honest outcome; nothing its port raises leaves it."""
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -8,8 +7,7 @@ from typing import Protocol
 from appliance.devices.condition import Condition, Outcome
 from appliance.devices.ports import Port, reason_of
 from appliance.devices.status import QUESTIONS, fits, is_echo, job_end, judge, question
-
-log = logging.getLogger(__name__)
+from appliance.guard import DeviceTrouble, guarded, let_go
 
 _TICK_S = 0.05
 
@@ -52,31 +50,30 @@ class EscPosPrinter:
 
     def condition(self) -> Condition:
         try:
-            self._port.open()
-            return self._ask_all()
-        except OSError as trouble:
-            return Condition("bad", reason_of(trouble), str(trouble))
+            with guarded(reason_of):
+                self._port.open()
+                return self._ask_all()
+        except DeviceTrouble as trouble:
+            return Condition("bad", trouble.reason, trouble.detail)
         finally:
             self._let_go()
 
     def carry_out(self, job: bytes) -> Outcome:
         self._sent = 0
         try:
-            self._port.open()
-            return self._print(job)
-        except OSError as trouble:
-            reason = reason_of(trouble)
+            with guarded(reason_of):
+                self._port.open()
+                return self._print(job)
+        except DeviceTrouble as trouble:
             if self._sent:
-                return Outcome("unconfirmed", "unplugged" if reason == "absent" else reason, str(trouble))
-            return Outcome("failed", reason, str(trouble))
+                reason = "unplugged" if trouble.reason == "absent" else trouble.reason
+                return Outcome("unconfirmed", reason, trouble.detail)
+            return Outcome("failed", trouble.reason, trouble.detail)
         finally:
             self._let_go()
 
     def _let_go(self) -> None:
-        try:
-            self._port.close()
-        except OSError as trouble:
-            log.info("the printer's port did not close cleanly: %s", trouble)
+        let_go("the printer's port", self._port.close)
 
     def _print(self, job: bytes) -> Outcome:
         before = self._ask_all()

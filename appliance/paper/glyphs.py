@@ -2,12 +2,13 @@
 
 import importlib.util
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.paper.cmap import Characters, NotAFont, characters
+from appliance.guard import DeviceTrouble, guarded
+from appliance.paper.cmap import Characters, characters
 from appliance.paper.sheet import CELL, ROW
 
 if TYPE_CHECKING:
@@ -35,23 +36,62 @@ _INK = 110
 
 def installed() -> tuple[Path, ...]:
     """The fonts that this machine has: Debian's, else the Noto Sans SC of the PyPI package pylopdf-fonts-zh-cn."""
-    found = tuple(path for path in DEBIAN if path.is_file())
+    return _that_exist(lambda: DEBIAN) or _that_exist(_carried)
+
+
+def _that_exist(paths: Callable[[], tuple[Path, ...]]) -> tuple[Path, ...]:
+    try:
+        with guarded():
+            return tuple(path for path in paths() if path.is_file())
+    except DeviceTrouble as trouble:
+        log.warning("fonts cannot be looked for: %s", trouble.detail)
+        return ()
+
+
+def _carried() -> tuple[Path, ...]:
     package = importlib.util.find_spec("pylopdf_fonts_zh_cn")
-    if found or package is None or not package.submodule_search_locations:
-        return found
-    carried = Path(package.submodule_search_locations[0], "NotoSansSC-Regular.otf")
-    return (carried,) if carried.is_file() else ()
+    if package is None or not package.submodule_search_locations:
+        return ()
+    return (Path(package.submodule_search_locations[0], "NotoSansSC-Regular.otf"),)
 
 
 class Font:
-    """One font file; its table of characters and its face are read when they are first asked for."""
+    """One font file; its table of characters and its face are read when they are first asked for.
+
+    One that cannot be read has no characters; it is `broken`, and is tried again at the next character.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sized = lru_cache(maxsize=8)(self._sized)
+        self.broken = ""
 
     def __contains__(self, char: str) -> bool:
-        return char in self._characters
+        try:
+            with guarded():
+                found = char in self._characters
+        except DeviceTrouble as trouble:
+            self.breaks(trouble)
+            return False
+        self.broken = ""
+        return found
+
+    def look(self) -> None:
+        """Whether there is such a file to read at all; what is in it is read when it is needed, or once it was bad."""
+        if self.broken:
+            "一" in self  # noqa: B015  reads the table of characters, or finds it broken again
+            return
+        try:
+            with guarded(), self.path.open("rb") as file:
+                file.read(1)
+        except DeviceTrouble as trouble:
+            self.breaks(trouble)
+
+    def breaks(self, trouble: DeviceTrouble) -> None:
+        """It could not be used just now."""
+        if not self.broken:
+            log.warning("font %s cannot be used: %s", self.path, trouble.detail)
+        self.broken = trouble.detail
 
     @cached_property
     def _face(self) -> int:
@@ -70,11 +110,7 @@ class Font:
 
     @cached_property
     def _characters(self) -> Characters:
-        try:
-            return characters(self.path, self._face)
-        except (OSError, NotAFont) as broken:
-            log.warning("font %s cannot be used: %s", self.path, broken)
-            return Characters([])
+        return characters(self.path, self._face)
 
     def _sized(self, pixels: int) -> "FreeTypeFont":
         """The font at a height of `pixels` for a Chinese character."""
@@ -93,11 +129,25 @@ class Glyphs:
 
     def has(self, char: str) -> bool:
         """Whether a character can be drawn and leaves ink: some fonts map characters to empty glyphs."""
-        try:
-            return self._font(char) is not None and any(self.dots(char))
-        except OSError as broken:  # FreeType's word for a file that is damaged inside
-            log.warning("no font draws U+%04X: %s", ord(char), broken)
+        font = self._font(char)
+        if font is None:
             return False
+        try:
+            with guarded():
+                return any(self.dots(char))
+        except DeviceTrouble as trouble:  # the file is damaged inside
+            font.breaks(trouble)
+            return False
+
+    @property
+    def broken(self) -> dict[Path, str]:
+        """The fonts that could not be read or drawn from when they were last needed, and why."""
+        return {font.path: font.broken for font in self._fonts if font.broken}
+
+    def look(self) -> None:
+        """See whether every font file is there."""
+        for font in self._fonts:
+            font.look()
 
     def _font(self, char: str) -> Font | None:
         return next((font for font in self._fonts if char in font), None)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from appliance.guard import DeviceTrouble, guarded
 from appliance.paper.sheet import CELL
 
 
@@ -45,20 +46,25 @@ class UnknownProfile(ValueError):
 
 
 def profile(name: str) -> Profile:
-    """The profile `58mm`, `80mm`, or one of python-escpos' by its name, `TM-T20II`; raises UnknownProfile."""
+    """The profile `58mm`, `80mm`, or one of python-escpos' by its name, `TM-T20II`.
+
+    Raises UnknownProfile, and DeviceTrouble when python-escpos' table cannot be read.
+    """
     if name in _OWN:
         return _OWN[name]
-    makes = _makes()
-    if name not in makes:
+    with guarded("no_library"):
+        makes = _makes()
+        make = _read(name, makes[name]) if name in makes else None
+    if make is None:
         raise UnknownProfile(name, [*_OWN, *makes])
-    return _read(name, makes[name])
+    return make
 
 
 def _makes() -> dict[str, Any]:
     """python-escpos' table, read as data: importing the package for it takes 200 ms of a window's start."""
     found = importlib.util.find_spec("escpos")
     if found is None or not found.submodule_search_locations:
-        return {}
+        raise DeviceTrouble("no_library", "python-escpos is not installed")
     table = Path(found.submodule_search_locations[0], "capabilities.json")
     profiles: dict[str, Any] = msgspec.json.decode(table.read_bytes())["profiles"]
     return profiles

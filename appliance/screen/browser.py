@@ -78,28 +78,15 @@ class Browser:
         program = next((found for each in PROGRAMS if (found := shutil.which(each))), None)
         if program is None:
             raise NoBrowser(f"there is no {' and no '.join(PROGRAMS)} on this machine: install the package chromium")
-        _prepare(place, name)
         # sway knows the window by the name of the profile, whatever address it shows (kiosk.conf).
         words = [program, *FLAGS, f"--app={page}", f"--user-data-dir={place}", f"--profile-directory={name}"]
         if "WAYLAND_DISPLAY" in os.environ:
             words.append(WAYLAND)
-        ours = [_high(end) for pair in (os.pipe(), os.pipe()) for end in pair]
-        told_read, told, heard, heard_write = ours
-        given = ((told_read, TOLD), (heard_write, HEARD), (lock, LOCK))
         try:
-            self.pid = os.posix_spawn(
-                program,
-                [*words, *flags],
-                _surroundings(place),
-                file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in given],
-                setsid=True,
-                setsigdef=[signal.SIGPIPE, signal.SIGTERM],
-            )
+            _prepare(place, name)
+            self.pid, told, heard = _start([*words, *flags], _surroundings(place), lock)
         except OSError as error:
             raise NoBrowser(f"{program} cannot be started: {error}") from error
-        finally:
-            os.close(told_read)
-            os.close(heard_write)
         self.talk = Talk(told, heard)
 
     def end(self) -> None:
@@ -129,6 +116,29 @@ def _surroundings(place: Path) -> dict[str, str]:
     caches = {name: str(place / "tmp") for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
     # --lang alone leaves the browser's own words in English.
     return {**os.environ, **caches, "LANGUAGE": "zh_CN"}
+
+
+def _start(words: list[str], surroundings: dict[str, str], lock: int) -> tuple[int, int, int]:
+    """The process, and our ends of its two pipes. In a session of its own, so that all of it can be killed at once."""
+    their_told, told, heard, their_heard = (_high(end) for pair in (os.pipe(), os.pipe()) for end in pair)
+    given = ((their_told, TOLD), (their_heard, HEARD), (lock, LOCK))
+    try:
+        pid = os.posix_spawn(
+            words[0],
+            words,
+            surroundings,
+            file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in given],
+            setsid=True,
+            setsigdef=[signal.SIGPIPE, signal.SIGTERM],
+        )
+    except OSError:
+        os.close(told)
+        os.close(heard)
+        raise
+    finally:
+        os.close(their_told)
+        os.close(their_heard)
+    return pid, told, heard
 
 
 def _high(end: int) -> int:

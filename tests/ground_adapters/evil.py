@@ -89,6 +89,10 @@ class Evil:
         file = self.place / f"out.{pin}"
         return file.read_text() if file.exists() else ""
 
+    def heard(self, pin: int) -> bool:
+        """Whether edges of a pin were ever asked for."""
+        return (self.place / f"heard.{pin}").exists()
+
     def _write(self, name: str, words: str) -> None:
         new = self.place / f".{name}"
         new.write_text(words)

@@ -155,7 +155,9 @@ class _Edges(threading.Thread):
 
 def callback(handle: int, gpio: int, edge: int, call: Callable[[int, int, int, int], Any]) -> _Callback:
     _at("callback", handle, gpio)
-    return _Callback(handle >> 16, gpio, call)
+    made = _Callback(handle >> 16, gpio, call)
+    (_place() / f"heard.{gpio}").touch()
+    return made
 
 
 ended = threading.Event()

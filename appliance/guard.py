@@ -5,7 +5,7 @@ are no OSError, SystemExit from its import, an exception whose own text raises; 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal
 
@@ -14,14 +14,37 @@ log = logging.getLogger(__name__)
 LONGEST = 200
 """Characters of a library's words that are kept: they are stored and sent with the fact."""
 
+Reason = Literal[
+    "",
+    "absent",  # the port or the device is not there
+    "wrong_port",  # something else is there: a file, a console, whatever echoes
+    "no_permission",
+    "in_use",  # another program holds it
+    "refused",  # the host says no to the port
+    "unreachable",  # the host does not answer, or its name is unknown
+    "no_answer",  # it may work, but says nothing
+    "strange_answer",  # it says what no printer says
+    "paper_out",
+    "near_end",  # of the paper; still printing
+    "cover_open",
+    "offline",
+    "error",
+    "stalled",  # it stopped taking bytes
+    "unplugged",  # it went away in the middle
+    "unreadable",  # the document itself cannot be printed
+    "no_library",  # the program that drives it is not installed, or cannot be loaded
+    "no_gpio",  # a line of the GPIO chip, or the chip itself
+    "hung",  # its library does not return
+]
+
 
 class DeviceTrouble(Exception):
-    """A device's library failed: `reason` is one of the codes that have a sentence, `detail` the library's words."""
+    """A device cannot be used or went away: `reason` is one of the words above, `detail` its library's own words."""
 
-    def __init__(self, reason: str, detail: object) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+    def __init__(self, reason: Reason, detail: object) -> None:
+        self.reason: Reason = reason
         self.detail = plain(str(detail))
+        super().__init__(self.detail)
 
 
 class guarded:  # noqa: N801  it is said like a word: with guarded("error")
@@ -30,7 +53,7 @@ class guarded:  # noqa: N801  it is said like a word: with guarded("error")
     It keeps no hold on the exception: in its frames live half-made objects of gpiozero that hold their pins reserved.
     """
 
-    def __init__(self, reason: str | Callable[[BaseException], str] = "error") -> None:
+    def __init__(self, reason: Reason | Callable[[BaseException], Reason] = "error") -> None:
         self._reason = reason
 
     def __enter__(self) -> None:
@@ -55,6 +78,11 @@ def let_go(what: str, close: Callable[[], object]) -> bool:
         log.info("%s did not close cleanly: %s", what, trouble.detail)
         return False
     return True
+
+
+def together(details: Iterable[str]) -> str:
+    """Several devices' words as one detail of bounded length."""
+    return "; ".join(details)[: 2 * LONGEST]
 
 
 def words(error: BaseException) -> str:
