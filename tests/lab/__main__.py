@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from tests.lab import machine, report, table
+from tests.lab import machine, places, report, table
 from tests.lab.bench import Lab
 from tests.lab.packages import install_packages
 from tests.lab.progress import tell
@@ -30,6 +30,7 @@ def main(given: list[str]) -> int:
         print("the lab builds a Debian and needs root: sudo make lab", file=sys.stderr)
         return 2
     machine.end_with_us()
+    lock = places.alone()
     os.nice(5)
     install_packages()
     lab = Lab()
@@ -37,6 +38,7 @@ def main(given: list[str]) -> int:
         results = run(lab, given)
     finally:
         lab.close()
+        lock.close()
     report.write(lab, results)
     print("\n" + "\n".join(table.plain(results)))
     return 0 if all(each.passed for each in results) else 1

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import json
-import os
 import secrets
 import signal
 import socket
@@ -249,4 +248,10 @@ def _reply(link: socket.socket, mark: str) -> dict[str, Any]:
 
 def end_with_us() -> None:
     """A stop from outside ends as a Ctrl-C does: by way of everything that has to be tidied up."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Also where a shell that started us in the background has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)

@@ -1,9 +1,12 @@
 """Where the lab keeps what it builds: outside the tree, and named by a hash of what it was built from."""
 
+import fcntl
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 GUEST = Path(__file__).parent / "guest"
@@ -14,6 +17,16 @@ def cache() -> Path:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appliance-lab"
     home.mkdir(parents=True, exist_ok=True)
     return home
+
+
+def alone() -> IO[str]:
+    """The lock that a run holds until it ends; an exit when another run has it, because they share machines' folders."""
+    lock = (cache() / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run of the lab is under way ({cache()})")
+    return lock
 
 
 def key(*parts: str | bytes) -> str:

@@ -15,6 +15,9 @@ from tests.lab.scenarios.counter import must
 
 CUTS = 20
 SEED = 20261125
+DATA = "json_extract(cast(payload as text), '$.data.{}')"
+RATINGS = f"select {DATA.format('visit')},type,grade from facts where type like 'rating.%' order by seq"
+PAPERS = f"select {DATA.format('paper')} from facts where type='case.received'"
 
 
 class Thanks(threading.Thread):
@@ -115,21 +118,11 @@ def _judge(machine: Machine, county: County, thanked: dict[str, int], cases: lis
         f"the ledger has {len(mine)} facts, the county {len(theirs)}, {len(mine.items() ^ theirs.items())} differ",
     )
     rated: dict[str, list[tuple[str, int | None]]] = {}
-    for subject, kind, grade in county.book(
-        "select subject,type,grade from facts where type like 'rating.%' order by seq"
-    ):
-        rated.setdefault(subject, []).append((kind, grade))
-    lost = [visit for visit, grade in thanked.items() if _of(rated, visit) != [("rating.given", grade)]]
-    must(
-        not lost,
-        f"thanked, and not once at the county: {[(visit, thanked[visit], _of(rated, visit)) for visit in lost[:5]]}",
-    )
-    papers = {
-        row[0]
-        for row in county.book(
-            "select json_extract(cast(payload as text),'$.data.paper') from facts where type='case.received'"
-        )
-    }
+    for visit, kind, grade in county.book(RATINGS):
+        rated.setdefault(visit, []).append((kind, grade))
+    wrong = [(visit, grade, rated.get(visit)) for visit, grade in thanked.items() if rated.get(visit) != _once(grade)]
+    must(not wrong, f"thanked, and not once at the county: {wrong[:5]}")
+    papers = {row[0] for row in county.book(PAPERS)}
     must(set(cases) <= papers, f"papers acknowledged and not at the county: {sorted(set(cases) - papers)[:5]}")
     doubled = len(cases) - len(set(cases))
     must(not doubled, f"{doubled} paper numbers twice")
@@ -143,8 +136,5 @@ def _judge(machine: Machine, county: County, thanked: dict[str, int], cases: lis
     )
 
 
-def _of(rated: dict[str, list[tuple[str, int | None]]], visit: str) -> list[tuple[str, int | None]]:
-    """What was rated in a visit; the book's subject ends in the visit's number."""
-    return rated.get(visit) or next(
-        (what for subject, what in rated.items() if subject.rsplit("/", 1)[-1] == visit), []
-    )
+def _once(grade: int) -> list[tuple[str, int | None]]:
+    return [("rating.given", grade)]
