@@ -20,7 +20,7 @@ def cache() -> Path:
 
 
 def alone() -> IO[str]:
-    """The lock that a run holds until it ends; an exit when another run has it, because they share machines' folders."""
+    """The lock that a run holds until it ends; an exit when another run has it: they would share one folder."""
     lock = (cache() / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
