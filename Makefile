@@ -8,11 +8,12 @@ export PYTHONUTF8 := 1
 OPTIONS ?=
 ARGS ?=
 
-.PHONY: help demo test bench check lock picture clean
+.PHONY: help demo test bench lab check lock picture clean
 help:
 	@echo 'make demo     一条命令：装好所需，在本机启动县级监测和两个窗口（Ctrl-C 结束）'
 	@echo 'make test     run every test, installing first what they need'
 	@echo 'make bench    measure against the goals, beside mqtt-io'
+	@echo 'make lab      in a virtual machine with a Pi'"'"'s devices: installed as the README says, pressed, unplugged, cut off (root)'
 	@echo 'make picture  make the picture in README.md anew'
 	@echo 'make check    ruff check, ruff format --check, mypy --strict'
 	@echo 'make lock     renew requirements/*.txt from pyproject.toml (UPGRADE=1 for newer versions)'
@@ -32,6 +33,10 @@ bench:
 	@.ci/venv bench
 	@.ci/packages
 	@exec $(PYTHON) -m tests.bench $(ARGS)
+
+lab:
+	@.ci/venv county
+	@exec $(PYTHON) -m tests.lab $(ARGS)
 
 picture:
 	@.ci/venv test

@@ -1,0 +1,25 @@
+"""Looks at a screen as a person across the room does: is there light, and is it another page than before?"""
+
+import io
+
+from PIL import Image, ImageChops
+
+SIZE = (256, 150)
+# A page that changes changes more than a clock's minute does.
+ANOTHER, STEP, DARK = 0.02, 24, 32
+
+
+def seen(png: bytes) -> Image.Image:
+    """A picture small and grey."""
+    return Image.open(io.BytesIO(png)).convert("L").resize(SIZE)
+
+
+def differs(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures are of different pages."""
+    histogram = ImageChops.difference(one, other).histogram()
+    return sum(histogram[STEP:]) > ANOTHER * SIZE[0] * SIZE[1]
+
+
+def lit(picture: Image.Image) -> bool:
+    """Whether there is a page at all: most of a page of ours is light, and a console or nothing is dark."""
+    return sum(picture.histogram()[DARK:]) > 0.5 * SIZE[0] * SIZE[1]

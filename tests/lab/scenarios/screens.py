@@ -1,0 +1,159 @@
+"""The two screens as they are seen: pictures of a real DRM device's two heads, under sway and Chromium."""
+
+import time
+from collections.abc import Callable
+
+from PIL import Image
+
+from tests.lab.bench import Lab
+from tests.lab.machine import Failed, Machine, Start
+from tests.lab.picture import differs, lit, seen
+from tests.lab.scenarios.counter import SWITCH, must, rated
+
+HEADS = {"residents": 0, "clerk": 1}
+# 30 s on a Pi; here everything takes so many times longer.
+SLOWER, AGAIN_S = 10, 30
+FIRST_S = 420
+NOT_KEPT, READ_ONLY = "本机存储写不进去", "只读"
+
+
+def looks(lab: Lab, machine: Machine, name: str) -> list[Image.Image]:
+    """What is on both screens now; the pictures stay in the run's folder as `NAME-HEAD.png`."""
+    return [seen(machine.picture(head, lab.place / f"{name}-{who}.png")) for who, head in HEADS.items()]
+
+
+def with_screens(lab: Lab, name: str) -> tuple[Machine, float]:
+    """A machine with both pages live on its screens, and how many seconds after power-on they were."""
+    machine = lab.on(name, Start(screens=True))
+    live(lab, machine, name, FIRST_S)
+    return machine, float(machine.hands("up"))
+
+
+def live(lab: Lab, machine: Machine, name: str, within: float) -> float:
+    """Wait until both screens follow what the window does: a page that is only a picture of a page does not."""
+    began = time.monotonic()
+    while time.monotonic() - began < within:
+        if _follows(lab, machine, name):
+            return time.monotonic() - began
+    raise Failed(
+        f"after {within:.0f} s the screens do not follow the window; see {lab.place / name}-*.png\n{_journal(machine)}"
+    )
+
+
+def _follows(lab: Lab, machine: Machine, name: str) -> bool:
+    before = looks(lab, machine, name)
+    if not all(lit(each) for each in before):
+        time.sleep(1)
+        return False
+    for closed in (True, False):
+        before = looks(lab, machine, name)
+        machine.hands("pull", pin=SWITCH, closed=closed)
+        changed = _wait(lambda before=before: all(map(differs, before, looks(lab, machine, name))), 25)  # type: ignore[misc]
+        if not changed:
+            machine.hands("pull", pin=SWITCH, closed=False)
+            return False
+    return True
+
+
+def _wait(true: Callable[[], bool], within: float) -> bool:
+    deadline = time.monotonic() + within
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _journal(machine: Machine) -> str:
+    return str(machine.attempt("journalctl --no-pager -b -n 25 -u appliance-kiosk -u seatd")["text"])
+
+
+def screens(lab: Lab) -> str:
+    """The compositor is killed, and every page's renderer: both pages are live again, with one browser a screen."""
+    machine, first = with_screens(lab, "screens")
+    machine.run("kill -KILL $(systemctl show -p MainPID --value appliance-kiosk)")
+    compositor = live(lab, machine, "screens-compositor", AGAIN_S * SLOWER)
+    browsers = int(machine.run("pgrep -fc 'chromium.*--user-data-dir' --ignore-ancestors -P 1 || true") or 0)
+    machine.run("pkill -KILL -f -- --type=renderer")
+    renderer = live(lab, machine, "screens-renderer", AGAIN_S * SLOWER)
+    inside = machine.run("cat /sys/fs/cgroup/system.slice/appliance-kiosk.service/cgroup.procs | wc -l")
+    everywhere = machine.run("pgrep -u appliance-kiosk | wc -l")
+    must(inside == everywhere, f"{everywhere} processes of the screens' user, {inside} of them in the unit")
+    machine.run("systemctl stop appliance-kiosk", 120)
+    left = machine.run("pgrep -u appliance-kiosk | wc -l")
+    must(left == "0", f"{left} processes are left after a stop ({browsers} orphans before)")
+    machine.cut()
+    return (
+        f"both pages live {first:.0f} s after power-on; {compositor:.0f} s after the compositor's death, "
+        f"{renderer:.0f} s after the renderers'; a stop leaves nothing"
+    )
+
+
+def disk_full(lab: Lab) -> str:
+    """The disk is full: both screens say so, also when they start only then; with space again the window goes on."""
+    machine, _ = with_screens(lab, "disk-full")
+    machine.hands("arrive")
+    well = looks(lab, machine, "disk-full-before")
+    machine.run(
+        "dd if=/dev/zero of=/fill bs=1M 2>/dev/null; dd if=/dev/zero of=/fill2 bs=4k 2>/dev/null; sync; true", 300
+    )
+    machine.hands("act", name="begin")
+    must(
+        machine.hands("waits_for_page", path="/", wanted=NOT_KEPT, within=60),
+        "the clerk's page does not say that nothing is kept",
+    )
+    _both_differ(lab, machine, "disk-full", well)
+    says = looks(lab, machine, "disk-full")
+    machine.run("systemctl restart appliance-kiosk", 120)
+    began = time.monotonic()
+    same = _wait(lambda: not any(map(differs, says, looks(lab, machine, "disk-full-restarted"))), AGAIN_S * SLOWER)
+    must(same, f"the screens were started on a full disk and do not show the page that says so\n{_journal(machine)}")
+    started = time.monotonic() - began
+    machine.run("rm -f /fill /fill2; sync")
+    must(
+        machine.hands("waits_for_page_without", path="/", unwanted=NOT_KEPT, within=90),
+        "space again, and the page still says so",
+    )
+    before, visit = machine.hands("last"), machine.hands("prompt")
+    must(machine.hands("press", grade=5) is not None, "the lamps stayed lit")
+    must(rated(machine, before) == [(visit, 5)], f"kept {rated(machine, before)}")
+    machine.cut()
+    return f"both screens say so; started on a full disk after {started:.0f} s; with space again a press counts"
+
+
+def read_only(lab: Lab) -> str:
+    """The card is read-only at power-on, and the ledger's folder alone: the page that says so is on both screens."""
+    machine = lab.on("read-only", Start(words=("systemd.mask=appliance-kiosk.service",)))
+    machine.run("sed -i 's/ext4 rw,/ext4 ro,/' /etc/fstab && sync")
+    machine.shut()
+    machine.boot(Start(screens=True, words=("ro",)), lab.hands)
+    machine.hands("serving")
+    must("ro" in machine.run("findmnt -no OPTIONS /").split(","), "the root is not read-only")
+    must(
+        machine.hands("waits_for_page", path="/", wanted=READ_ONLY, within=60),
+        f"the page says: {machine.hands('page')[:300]}",
+    )
+    began = time.monotonic()
+    there = _wait(lambda: all(map(lit, looks(lab, machine, "read-only"))), FIRST_S)
+    must(there, f"the screens stay dark on a read-only card\n{_journal(machine)}")
+    shown = time.monotonic() - began
+    restarts = machine.hands("show", unit="appliance", name="NRestarts")
+    must(restarts == "0", f"the window was started {restarts} times")
+    machine.run("mount -o remount,rw / && mount --bind /var/lib/appliance /var/lib/appliance")
+    machine.run("mount -o remount,bind,ro /var/lib/appliance && systemctl restart --no-block appliance")
+    must(
+        machine.hands("waits_for_page", path="/", wanted="台账", within=120),
+        f"a read-only folder: {machine.hands('page')[:300]}",
+    )
+    machine.run("umount /var/lib/appliance; systemctl restart appliance", 200)
+    machine.hands("arrive")
+    before, visit = machine.hands("last"), machine.hands("prompt")
+    must(machine.hands("press", grade=5) is not None, "the lamps stayed lit")
+    must(rated(machine, before) == [(visit, 5)], f"kept {rated(machine, before)}")
+    machine.cut()
+    return f"page on both screens {shown:.0f} s after the window was up, no restart; said of the folder alone too"
+
+
+def _both_differ(lab: Lab, machine: Machine, name: str, before: list[Image.Image]) -> None:
+    if not _wait(lambda: all(map(differs, before, looks(lab, machine, name))), 60):
+        raise Failed(f"the page says so and the screens do not; see {lab.place / name}-*.png")
