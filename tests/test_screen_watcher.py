@@ -162,4 +162,6 @@ def test_the_watcher_loads_nothing_of_the_window(place: Path) -> None:
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert not loaded & {"flask", "msgspec", "paho", "gpiozero", "sqlite3", "asyncio", "PIL"}
     ours = {name for name in done.stdout.split() if name.startswith("appliance.")}
-    assert ours <= {"appliance.__main__", "appliance.terminal"} | {name for name in ours if name.startswith("appliance.screen")}
+    assert ours <= {"appliance.__main__", "appliance.terminal"} | {
+        name for name in ours if name.startswith("appliance.screen")
+    }

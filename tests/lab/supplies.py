@@ -27,14 +27,15 @@ def hands(place: Path) -> Path:
 
 
 def project(place: Path) -> tuple[Path, str]:
-    """A disk with the project as it lies in this tree, `appliance/`, and its name by content."""
+    """A disk with the project as it lies in this tree, `appliance/`, and its name by what is installed of it."""
     disk = place / "project.tar"
     files = _files()
     with tarfile.open(disk, "w") as archive:
         for each in files:
             archive.add(ROOT / each, f"appliance/{each}", recursive=False)
-    # Rights count, times do not.
-    parts = (f"{each} {(ROOT / each).stat().st_mode:o} ".encode() + (ROOT / each).read_bytes() for each in files)
+    # Rights count, times do not; nor do the tests, of which nothing is installed.
+    counted = [each for each in files if not each.startswith("tests/")]
+    parts = (f"{each} {(ROOT / each).stat().st_mode:o} ".encode() + (ROOT / each).read_bytes() for each in counted)
     return disk, key(*parts)
 
 

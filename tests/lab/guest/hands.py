@@ -130,8 +130,8 @@ def since(number: int) -> list[dict[str, Any]]:
 
 
 def _fact(seq: int, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
-    named = ("time", "data", "bootid", "uptime", "clocksynced")
-    return {"seq": seq, "type": kind, **{name: payload.get(name) for name in named}}
+    named = ("time", "data", "bootid", "clocksynced")
+    return {"seq": seq, "type": kind, "uptime": float(payload["uptime"]), **{name: payload[name] for name in named}}
 
 
 def hashes() -> dict[str, str]:
