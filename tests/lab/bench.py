@@ -28,6 +28,7 @@ class Lab:
         recipe = [(GUEST.parent / each).read_bytes() for each in ("bench.py", "scenarios/install.py", "readme.py")]
         self._installed = kept("installed", key(self.image.name, tree, self.wheels.parent.name, *recipe))
         self.versions = ""
+        self._count = 0
         self._machines: list[Machine] = []
         self._printers: list[Printer] = []
         self._shared: tuple[Machine, Printer] | None = None
@@ -57,7 +58,8 @@ class Lab:
         base = base or self.installed
         if base is None:
             raise Failed("nothing is installed, because following the README failed")
-        made = Machine(self.place / f"{name}-{len(self._machines)}", self.image, base)
+        self._count += 1
+        made = Machine(self.place / f"{name}-{self._count}", self.image, base)
         self._machines.append(made)
         return made
 
@@ -94,15 +96,13 @@ class Lab:
         return machine, printer
 
     def drop(self) -> None:
-        """After a failure nobody knows what state the shared machine is in: the next scenario gets a fresh one."""
-        if self._shared is not None:
-            self._shared[0].cut()
-            self._shared[1].close()
-            self._shared = None
+        """After a failure nobody knows what state the machines are in: the next scenario gets fresh ones."""
+        self._shared = None
+        self.close()
 
     def close(self) -> None:
         """Switch everything off."""
-        for printer in self._printers:
-            printer.close()
-        for machine in self._machines:
-            machine.cut()
+        while self._printers:
+            self._printers.pop().close()
+        while self._machines:
+            self._machines.pop().cut()

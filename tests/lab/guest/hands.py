@@ -247,6 +247,11 @@ def waits_for_page(path: str, wanted: str, within: float) -> bool:
 # ---- papers
 
 
+def printer_is_there(within: float) -> bool:
+    """Whether the printer came to have its name in time."""
+    return until(Path("/dev/appliance-printer").exists, within, 0.1)
+
+
 def items() -> list[str]:
     """The items that the panel offers a receipt for."""
     return list(dict.fromkeys(re.findall(r'/receipt/([a-z0-9_]+)"', ask("GET", "/")[1])))

@@ -13,6 +13,8 @@ SLOW = 600
 
 def printed(machine: Machine, printer: Printer, item: str = "jmcbdj") -> tuple[str, float]:
     """Take something in and print its receipt; the paper as it came out, and how long that took."""
+    # Its driver finds it some seconds after the window is up.
+    must(machine.hands("printer_is_there", within=90), "udev has given no printer its name")
     began, before = time.monotonic(), len(printer.got)
     paper = machine.hands("take_in", item=item)
     outcome = machine.hands("outcome", paper=paper)
