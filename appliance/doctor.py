@@ -30,13 +30,13 @@ def examine(settings: WindowSettings) -> int:
 
 def _ledger(settings: WindowSettings) -> Finding:
     path = settings.ledger.path
-    if not path.exists():
-        return "台账", True, f"{path} 还没有，启动时建立"
     try:
+        if not path.exists():
+            return "台账", True, f"{path} 还没有，启动时建立"
         wrong = damage_of(path)
     except LedgerUnusable as unusable:
         return "台账", False, str(unusable)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         return "台账", False, str(cannot_open(path, error))
     return "台账", not wrong, wrong or f"{path} 完好"
 

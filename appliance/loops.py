@@ -103,6 +103,8 @@ class Loops:
 
     def __init__(self) -> None:
         self.ended = threading.Event()
+        self.told_to_end = False
+        """Whether a signal asked for the end."""
         self._loops: list[Loop] = []
 
     def add(self, name: str, step: Step, allowance: float = 30.0) -> None:
@@ -136,10 +138,17 @@ class Loops:
         """SIGTERM and SIGINT end the program in good order. Call it from the main thread."""
 
         def end(_number: int, _frame: FrameType | None) -> None:
+            self.told_to_end = True
             self.ended.set()
 
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
+
+    @staticmethod
+    def leave_signals() -> None:
+        """From now on SIGTERM and SIGINT end the program at once, as before `stop_on_signals`."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def late(self, *, vital: bool = False) -> list[str]:
         """The names of the loops that are late: all, or those without which there is no window."""

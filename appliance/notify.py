@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from functools import cache
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ def watchdog_s() -> float | None:
         wanted = int(usec) / 1_000_000
     except (ValueError, OverflowError):
         wanted = 0.0
-    if wanted > 0:
+    # Longer than any thread can wait is systemd's word for never.
+    if 0 < wanted < threading.TIMEOUT_MAX:
         return wanted
     say_once(f"WATCHDOG_USEC is {usec[:40]!r}: no time between two signs of life, none are sent on its account")
     return None

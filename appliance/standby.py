@@ -55,7 +55,9 @@ class Standby:
             notify.tell(f"READY=1\nSTATUS={self._why}")
             watchdog = notify.watchdog_s()
             self._loops.wait(lambda: notify.tell("WATCHDOG=1"), every=watchdog / 3 if watchdog else 5.0)
-        return self._opened
+        # The window takes them again when its ledger is open, which on a slow card is long after.
+        self._loops.leave_signals()
+        return self._opened and not self._loops.told_to_end
 
     @property
     def sound(self) -> bool:

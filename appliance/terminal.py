@@ -7,6 +7,7 @@ escaped; any other is spoken to in UTF-8. So is the journal, which knows nothing
 import io
 import locale
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 COMMON = "医保服务窗口"
 """Words that an encoding must have to count as one for Chinese: simplified, so that Big5 does not."""
+
+PATIENCE_S = 1.0
+"""How long a full stream that does not block is waited for before what we say is dropped."""
 
 
 def in_utf8() -> None:
@@ -45,8 +49,15 @@ class _Pipe(io.FileIO):
 
     def write(self, data: "ReadableBuffer", /) -> int:
         with suppress(OSError):
-            return super().write(data)
+            if (written := super().write(data)) is not None or (written := self._later(data)) is not None:
+                return written
         return memoryview(data).nbytes
+
+    def _later(self, data: "ReadableBuffer") -> int | None:
+        """What a stream takes that does not block and is full just now; None when its reader does not go on reading."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLOUT)
+        return super().write(data) if poll.poll(PATIENCE_S * 1000) else None
 
 
 class _Words(io.TextIOWrapper):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from appliance.clock import Clock
+
 # A process that forbids itself, as a sandbox of systemd does, the two calls that ask about the clock: EPERM for both.
 FORBIDDEN = """
 import ctypes, json, platform, struct, sys
@@ -39,3 +41,15 @@ def test_a_sandbox_that_forbids_the_question_is_a_trouble_and_no_answer() -> Non
     assert first[:2] == [False, False]
     assert "Operation not permitted" in first[2]
     assert second == [True], "what it said last stands"
+
+
+def test_a_clock_that_was_set_once_is_trusted_through_weeks_without_a_network() -> None:
+    """Nine hours after the last word of a time service the kernel counts its clock as not set (STA_UNSYNC)."""
+    said = [False, True, False, False]
+    clock = Clock(ask=lambda: said.pop(0))
+    assert (clock.look(), clock.synced) == (False, False)
+    assert (clock.look(), clock.synced) == (True, True)
+    assert (clock.look(), clock.synced) == (False, True)
+    # What a hand that sets the clock an hour on does to it.
+    clock._trusted_ahead -= 3600
+    assert (clock.look(), clock.synced) == (False, False)

@@ -115,6 +115,8 @@ def test_a_service_manager_that_does_not_read_holds_nobody_up(
         ("soon", None, None),
         ("1e6", None, None),
         ("9" * 5000, None, None),
+        (str(2**64 - 1), None, None),
+        ("9" * 300, None, None),
     ],
 )
 def test_how_often_systemd_wants_to_hear_of_us(

@@ -139,6 +139,39 @@ def test_the_authority_keeps_its_keys_to_itself_whatever_the_umask(tmp_path: Pat
     assert {file.name for file in (folder / "out" / WINDOW).iterdir()} == {"ca.crt", "window.crt", "window.key"}
 
 
+def certificates(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    script = ROOT / "firmware_config/county/certificates"
+    return subprocess.run([script, "-d", folder, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", ["岳阳县/平江县", "a+b=c", "q\\w", "医保 局"])
+def test_an_authority_has_whatever_name_the_county_has(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "a place"
+    assert certificates(folder, "authority", name).returncode == 0
+    words = ["openssl", "x509", "-in", str(folder / "ca.crt"), "-noout", "-subject", "-nameopt", "utf8"]
+    assert name in subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_an_authority_that_could_not_be_made_says_why_and_stands_in_nobody_s_way(tmp_path: Path) -> None:
+    done = certificates(tmp_path, "authority", "")
+    assert done.returncode == 1
+    assert "签发失败" in done.stderr
+    assert certificates(tmp_path, "authority", "岳阳楼区医疗保障局").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["sign", ""], ["sign", "-x"], ["sign", "A/B"], ["broker", ""], ["broker", "a b"], ["broker", "1.2.3"]]
+)
+def test_a_name_that_cannot_be_is_refused_with_a_sentence_and_changes_nothing(tmp_path: Path, words: list[str]) -> None:
+    for each in (["authority", "岳阳楼区医疗保障局"], ["broker", "a.cn"]):
+        assert certificates(tmp_path, *each).returncode == 0
+    before = {file: file.read_bytes() for file in tmp_path.glob("*.[ck]*")}
+    done = certificates(tmp_path, *words)
+    assert done.returncode == 1
+    assert done.stderr.strip()
+    assert {file: file.read_bytes() for file in tmp_path.glob("*.[ck]*")} == before
+
+
 def test_the_broker_s_certificate_is_also_good_for_the_county_on_the_same_machine(machine: Machine) -> None:
     """county.toml says 127.0.0.1, and nobody typed that at `certificates broker`."""
     for name in ("mqtt.example.cn", "localhost"):

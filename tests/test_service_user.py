@@ -1,5 +1,6 @@
 """`sudo appliance doctor` sees what the service will see: rights are mended as at a start, root looks as its user."""
 
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -83,3 +84,13 @@ def test_settings_that_are_nobody_s_installation_are_looked_at_as_whoever_asks(m
     done = machine.doctor("--settings", str(copy))
     assert "以服务的用户" not in done.stdout
     assert stat.S_IMODE(machine.key.stat().st_mode) == 0o600
+
+
+def test_a_ledger_whose_folder_is_closed_to_who_asks_is_a_finding(machine: InstalledWindow) -> None:
+    machine.state.chmod(0o700)
+    copy = machine.place / "window.toml"
+    text = machine.settings.read_text(encoding="utf-8")
+    copy.write_text(re.sub(r"(?m)^(ca|cert|key)_file", r"#\g<0>", text), encoding="utf-8")
+    done = machine.doctor("--settings", str(copy), user="65534")
+    assert "异常  台账" in done.stdout, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

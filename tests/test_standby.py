@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance import standby
+from appliance.ledger_file import LedgerUnusable
+from appliance.loops import Loops
 from appliance.panel import phrases
+from appliance.settings import load_window
+from appliance.standby import Standby
 from tests.conftest import until
 from tests.ground_browser import Eyes, chromium, faint
 from tests.test_run import Process
@@ -98,3 +103,23 @@ def test_a_ledger_of_a_newer_program_is_said_on_the_screen(window: Process) -> N
     assert "请升级程序" in window.ask("GET", "/")[1]
     assert "请升级程序" in window.journal()
     assert window.stop() == 0
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_signal_as_the_ledger_is_opened_is_not_lost(
+    window: Process, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """Between the page and the window the program ends as any other does."""
+
+    class Told(Standby):
+        def _try(self) -> None:
+            super()._try()
+            if told and self._opened:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(standby, "RETRY_S", 0.01)
+    try:
+        assert Told(load_window(window.settings), LedgerUnusable("closed")).run() is not told
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        Loops.leave_signals()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,24 @@ def test_a_stream_that_is_closed_or_full_or_read_by_nobody_is_no_error(
     words = ["sh", "-c", script, "sh", *appliance(*command, *given)]
     subprocess.run(words, cwd=settings.parent, env=left, capture_output=True, check=False)
     assert int((settings.parent / "status").read_text(encoding="ascii")) == want
+
+
+def test_a_stream_that_does_not_block_and_is_full_is_no_error(settings: Path) -> None:
+    """A terminal that another program (ssh, node) has made so, or a pipe whose reader is slow."""
+    reader, writer = os.pipe()
+    try:
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        for words, want in ((["--help"], 0), (["run", "--settings", "none.toml"], 2)):
+            left = {**os.environ, "PYTHONPATH": str(ROOT)}
+            command = appliance(*words)
+            done = subprocess.run(command, cwd=settings.parent, env=left, stdout=writer, stderr=writer, check=False)
+            assert done.returncode == want
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_closed_streams_are_opened_before_any_file_can_take_their_numbers(tmp_path: Path) -> None:
