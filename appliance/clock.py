@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from appliance.window.dating import YEARS
 from appliance.window.moment import CHINA, Moment
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -43,7 +44,8 @@ class Clock:
         self.trouble = ""
         """Why the kernel did not say whether the clock is set, in the system's words; empty when it did."""
         self._boot = BOOT_ID.read_text(encoding="ascii").strip()
-        self._synced = source == "battery"
+        # A battery that is flat leaves the clock in some year before there was any window.
+        self._synced = source == "battery" and datetime.now(CHINA).year in YEARS
         self._ask = ask
         self._trusted_ahead = float("inf")
         """How far the wall clock was ahead of the uptime when the kernel last said yes."""
@@ -63,7 +65,7 @@ class Clock:
 
         A kernel that may not be asked has not said no: the last answer stands, and `trouble` says why.
         """
-        if self.source == "battery":
+        if self.source == "battery" and self._synced:
             return False
         was = self._synced
         try:

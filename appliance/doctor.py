@@ -1,9 +1,12 @@
 """A look at one window before it serves anyone: settings, ledger, pins, printer, camera, fonts, broker, a line each."""
 
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.clock import Clock
 from appliance.devices.condition import Condition
 from appliance.devices.pins import Pins, PinsAbsent
 from appliance.fittings import address_of, camera_of, glyphs_of, printer_of, profile_of
@@ -15,13 +18,22 @@ from appliance.settings import SettingsWrong, WindowSettings
 
 RARE = "㛃䶮𬭎𠮷"
 REACH_S = 3.0
+TRIAL_BYTES = 4096
 
 Finding = tuple[str, bool, str]
 
 
 def examine(settings: WindowSettings) -> int:
     """Print what was found, a line each; 0 when everything is in order, 1 when something is not."""
-    looks: tuple[Callable[[WindowSettings], Finding], ...] = (_ledger, _pins, _printer, _camera, _fonts, _broker)
+    looks: tuple[Callable[[WindowSettings], Finding], ...] = (
+        _ledger,
+        _clock,
+        _pins,
+        _printer,
+        _camera,
+        _fonts,
+        _broker,
+    )
     findings = [look(settings) for look in looks]
     for subject, well, words in findings:
         print(f"{'正常' if well else '异常'}  {subject}：{words}")
@@ -31,6 +43,7 @@ def examine(settings: WindowSettings) -> int:
 def _ledger(settings: WindowSettings) -> Finding:
     path = settings.ledger.path
     try:
+        _write(path.parent)
         if not path.exists():
             return "台账", True, f"{path} 还没有，启动时建立"
         wrong = damage_of(path)
@@ -38,7 +51,25 @@ def _ledger(settings: WindowSettings) -> Finding:
         return "台账", False, str(unusable)
     except (sqlite3.OperationalError, OSError) as error:
         return "台账", False, str(cannot_open(path, error))
-    return "台账", not wrong, wrong or f"{path} 完好"
+    return "台账", not wrong, wrong or f"{path} 完好，可以写入"
+
+
+def _write(folder: Path) -> None:
+    """See whether the card takes anything; nothing is left. Raises OSError. A folder that is not there comes later."""
+    if not folder.is_dir():
+        return
+    with tempfile.TemporaryFile(dir=folder) as trial:
+        trial.write(bytes(TRIAL_BYTES))
+        trial.flush()
+        os.fsync(trial.fileno())
+
+
+def _clock(settings: WindowSettings) -> Finding:
+    clock = Clock(settings.clock.source)
+    clock.look()
+    if clock.trouble:
+        return "时钟", False, f"准不准查不出来（{clock.trouble}）"
+    return "时钟", True, "已校准" if clock.synced else "还没有校准；校准以前，收件时要由经办人填写日期"
 
 
 def _pins(settings: WindowSettings) -> Finding:

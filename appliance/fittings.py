@@ -219,4 +219,4 @@ class NoPrinter:
 
     def carry_out(self, job: bytes) -> Outcome:
         """There is nothing to print on."""
-        return Outcome("failed", "absent", f"{len(job)} bytes")
+        return Outcome("failed", "no_printer", f"{len(job)} bytes")

@@ -17,6 +17,7 @@ LONGEST = 200
 Reason = Literal[
     "",
     "absent",  # the port or the device is not there
+    "no_printer",  # the settings name none
     "wrong_port",  # something else is there: a file, a console, whatever echoes
     "no_permission",
     "in_use",  # another program holds it

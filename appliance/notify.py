@@ -27,6 +27,11 @@ def tell(words: str) -> None:
         say_once(f"NOTIFY_SOCKET {address!r} takes nothing ({error}): the service manager hears nothing of us")
 
 
+def is_service() -> bool:
+    """Whether a service manager started this process, and starts it again when it ends."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watchdog_s() -> float | None:
     """Seconds between two signs of life that systemd wants, None when it does not watch this process."""
     usec, pid = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")

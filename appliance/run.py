@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from appliance.paper.glyphs import Glyphs
 
 KEEP_EVERY = 5.0
+PRINTER_GRACE_S = 20.0
 
 
 class Window:
@@ -172,6 +173,7 @@ class Window:
             PaperTray(self.counter, self._write),
             reports(self.counter),
             lacking=no_makes(self.settings),
+            grace_s=PRINTER_GRACE_S,
         )
         self.loops.add_device(
             "printer",

@@ -60,7 +60,7 @@ class Installed(msgspec.Struct, frozen=True):
         starts = re.findall(r"^ExecStartPre=[-@:!]*\+[-@:!]*(.+)$", self._unit_text(), flags=re.MULTILINE)
         if not starts and self.tmpfiles.exists():
             starts = [f"systemd-tmpfiles --create {self.tmpfiles}"]
-        for start in starts:
+        for start in filter(_concerns_something, starts):
             try:
                 done = subprocess.run(shlex.split(start), capture_output=True, encoding="utf-8", check=False)
             except (OSError, ValueError) as error:
@@ -96,6 +96,12 @@ class Installed(msgspec.Struct, frozen=True):
             return ""
         kind = "、".join(sorted(names))
         return f"{node} 属于 {kind} 类设备，appliance.service 的 DeviceAllow 里没有这一类，服务打不开它"
+
+
+def _concerns_something(start: str) -> bool:
+    """Whether the last thing that a command names is there; before the first start the state folder is not."""
+    last = Path(start.split()[-1])
+    return not last.is_absolute() or last.exists()
 
 
 def _no_right(node: Path, found: os.stat_result) -> str:

@@ -4,6 +4,7 @@ A program that ended instead would be started again every few seconds, and the s
 """
 
 import logging
+import time
 from contextlib import ExitStack
 
 from appliance import notify
@@ -18,6 +19,9 @@ from appliance.settings import WindowSettings
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+SANDBOX_S = 60.0
+"""In systemd's sandbox every mount stays as it was at the start: a card that was made writable again is only seen by a
+new process, so this one ends now and then and is started anew."""
 
 
 class Standby:
@@ -28,6 +32,8 @@ class Standby:
         self._why = str(why)
         self._loops = Loops()
         self._opened = False
+        self._began = time.monotonic()
+        self._sandboxed = notify.is_service()
         station, panel = settings.station, settings.panel
         self._pages = NoLedgerPages(
             settings.window.id,
@@ -42,7 +48,7 @@ class Standby:
         )
 
     def run(self) -> bool:
-        """Serve the pages; True once the ledger can be opened, False when told to stop. Raises CannotListen."""
+        """Serve the pages; True once the ledger can be opened, False when it is time to end. Raises CannotListen."""
         panel = self._settings.panel
         with ExitStack() as closing:
             server = serve(self._pages.app, panel.listen, panel.port, stream=self._pages.stream)
@@ -66,6 +72,10 @@ class Standby:
 
     def _try(self) -> None:
         if self._loops.ended.wait(RETRY_S):
+            return
+        if self._sandboxed and time.monotonic() - self._began > SANDBOX_S:
+            log.info("starting anew, to see the card as it is now")
+            self._loops.stop()
             return
         try:
             Ledger.open(self._settings.ledger.path, self._settings.window.id).close()

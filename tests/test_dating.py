@@ -171,6 +171,26 @@ def test_a_day_before_one_already_seen_is_taken_only_when_the_clerk_insists(
     assert state(client, confirmed="on")[0] == 303
 
 
+@pytest.mark.parametrize("again", [{"today_year": "2027", "today_month": "3"}, {"today_day": "22"}])
+def test_a_day_far_from_the_last_one_known_is_asked_about(client: FlaskClient, again: dict[str, str]) -> None:
+    assert state(client)[0] == 303
+    status, page = state(client, **again)
+    assert status == 400
+    assert 'id="confirmed"' in page
+    assert state(client, **again, confirmed="on")[0] == 303
+
+
+def test_the_day_is_put_right_within_the_form_and_nothing_typed_is_lost(client: FlaskClient, counter: Counter) -> None:
+    state(client)
+    assert 'id="change-day"' in client.get("/receipt/jmcbdj").get_data(as_text=True)
+    answer = client.post("/receipt/jmcbdj", data={**RECEIPT, **DAY, "today_day": "31"}, headers=FORM)
+    assert answer.status_code == 409
+    assert 'value="李四"' in answer.get_data(as_text=True)
+    answer = client.post("/receipt/jmcbdj", data={**RECEIPT, **DAY, "today_day": "24"}, headers=FORM)
+    assert answer.status_code == 303
+    assert counter.ledger.papers()[0].content.received.date() == date(2026, 11, 24)
+
+
 def test_nobody_on_duty_can_say_which_day_it_is(counter: Counter, lost_clock: HandClock) -> None:
     with pytest.raises(Refused) as refused:
         counter.handle(ClerkStatesDay(at=counter.moment(), day=STATED))

@@ -40,13 +40,15 @@ class ListTray:
 class Stand:
     """A press with a bench printer, a tray, a clock to turn by hand, and what it reported."""
 
-    def __init__(self, paths: tuple[()] | None = None) -> None:
+    def __init__(self, paths: tuple[()] | None = None, grace_s: float = 0.0) -> None:
         self.now = 100.0
         self.bench = BenchPrinter()
         self.tray = ListTray()
         self.said: list[Failing | Working | FontsFail | FontsWork | Undrawn] = []
         printer = EscPosPrinter(self.bench, answer_s=0.05, confirm_s=0.2, mute_s=0.05, slack_s=0.1)
-        self.press = Press(printer, SMALL, Glyphs(paths), self.tray, self.said.append, clock=lambda: self.now)
+        self.press = Press(
+            printer, SMALL, Glyphs(paths), self.tray, self.said.append, grace_s=grace_s, clock=lambda: self.now
+        )
 
     def work(self, steps: int = 3) -> float:
         """Steps as the loop takes them when it need not wait; returns the wait that the last one wished."""
@@ -197,3 +199,21 @@ def test_characters_that_no_font_has_are_reported_with_their_paper() -> None:
     stand.work(1)
     assert stand.said == [Undrawn("1", ("㛃",)), Working()]
     assert stand.papers == ["王〓\n〓=U+36C3"]
+
+
+def test_a_printer_that_comes_within_the_first_seconds_is_no_fault_and_one_that_does_not_is() -> None:
+    """At a boot the window is up before USB is; a failed and recovered pair at every boot would be noise."""
+    stand = Stand(grace_s=20)
+    stand.bench.turn(plugged=False)
+    stand.work()
+    assert (stand.said, stand.press.condition.reason) == ([], "absent")
+    stand.now += 15
+    stand.bench.turn(plugged=True)
+    stand.work()
+    assert stand.said == [Working()]
+    late = Stand(grace_s=20)
+    late.bench.turn(plugged=False)
+    late.work()
+    late.now += 21
+    late.work()
+    assert [type(word) for word in late.said] == [Failing]

@@ -7,17 +7,22 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance import standby
 from appliance.ledger_file import LedgerUnusable
 from appliance.loops import Loops
+from appliance import standby
+from appliance.ledger_file import LedgerUnusable
 from appliance.panel import phrases
+from appliance.settings.window import LedgerPlace
 from appliance.settings import load_window
 from appliance.standby import Standby
 from tests.conftest import until
 from tests.ground_browser import Eyes, chromium, faint
-from tests.test_run import Process
+from tests.ground_panel import SETTINGS
+from tests.test_run import Process, free_port
 
 # A card of its own in a mount namespace: for any user, really read-only or really full, until it is told to be mended.
 MOUNTED = """
@@ -123,3 +128,21 @@ def test_a_signal_as_the_ledger_is_opened_is_not_lost(
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     finally:
         Loops.leave_signals()
+
+
+def test_in_a_sandbox_the_program_ends_now_and_then_to_see_the_card_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service's mounts stay as they were at its start; systemd starts another, which sees what was made writable."""
+    monkeypatch.setattr(standby, "RETRY_S", 0.01)
+    monkeypatch.setattr(standby, "SANDBOX_S", 0.1)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    (tmp_path / "file").touch()
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        ledger=LedgerPlace(path=tmp_path / "file" / "ledger.db"),
+        panel=msgspec.structs.replace(SETTINGS.panel, port=free_port()),
+    )
+    waiting = standby.Standby(settings, LedgerUnusable("cannot be opened"))
+    assert not waiting.run()
+    assert waiting.sound

@@ -94,6 +94,7 @@ REASONS = {
     "unplugged": "工作中断开",
     "unreadable": "不能打印这份内容",
     "no_library": "缺少驱动程序，或驱动程序不能用",
+    "no_printer": "没有设置",
     "no_gpio": "有接口不能使用",
     "hung": "长时间没有反应",
     "unusable": "不能使用",

@@ -90,6 +90,7 @@ class Press:
         reports: Reports,
         *,
         lacking: DeviceTrouble | None = None,
+        grace_s: float = 0.0,
         poll_s: float = POLL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -101,6 +102,8 @@ class Press:
         self._poll_s = poll_s
         self._clock = clock
         self._look_at = clock()
+        self._absent_until = clock() + grace_s
+        """Until then a printer that is not there yet is no fault: USB comes up beside the window at a boot."""
         self._reported: Failing | Working | None = None
         self._lacking = lacking and Failing(lacking.reason, lacking.detail)
         """What is wrong although the printer is well: no table of makes, a paper that could not be painted."""
@@ -170,6 +173,8 @@ class Press:
         """Report the first time and at each change; a mute printer, or one short of paper, is no failure."""
         self.condition = condition
         bad = Failing(condition.reason, condition.detail) if condition.state == "bad" else None
+        if bad and bad.reason == "absent" and self._reported is None and self._clock() < self._absent_until:
+            return
         found = bad or self._lacking or Working()
         if _kind(found) != _kind(self._reported):
             self._reports(found)

@@ -15,7 +15,7 @@ from appliance.panel.form import AwayForm, DayForm, Faults, ReceiptForm
 from appliance.panel.scene import Scene, Station
 from appliance.window.cases import asks_pick_up, material_field
 from appliance.window.catalogue import Item
-from appliance.window.dating import EARLIEST
+from appliance.window.dating import YEARS
 from appliance.window.facts import CaseReceived
 from appliance.window.happenings import ClerkArrives, ClerkLeaves, ClerkReturns, Happening, VisitBegins, VisitEnds
 from appliance.window.moment import Moment
@@ -30,9 +30,6 @@ REGIONS = {
     "papers": "clerk/papers_list.html",
     "devices": "clerk/devices_list.html",
 }
-
-DAY_YEARS = range(EARLIEST.year, EARLIEST.year + 15)
-"""Years that the clerk can choose from when the clock does not know."""
 
 Preview = Callable[[CaseReceived, int], str]
 """A receipt as plain text, line for line as it is printed; the number tells which copy."""
@@ -178,7 +175,7 @@ class ClerkPages:
 
     def _day_page(self, typed: DayForm, key: str, code: int = 200, faults: Faults | None = None) -> ResponseReturnValue:
         key = key if self._offered(key) else ""
-        return self._page("clerk/day.html", code, typed=typed, key=key, faults=faults or {}, years=DAY_YEARS)
+        return self._page("clerk/day.html", code, typed=typed, key=key, faults=faults or {}, years=YEARS)
 
     # ---- receipts -------------------------------------------------------------------------------------------------
 
@@ -208,10 +205,10 @@ class ClerkPages:
         return redirect(f"/papers/{self._counter.case_of_form(typed.form)}-0", HTTPStatus.SEE_OTHER)
 
     def _settle_day(self) -> Faults:
-        """The word on the day that may have run out while the form was filled in: the form then asks it again."""
-        if self._counter.view().today is not None:
+        """The word on the day, that may have run out while the form was filled in, or is put right in the form."""
+        known, typed = self._counter.view().today, DayForm.read(request.form)
+        if known is not None and (known.sure or not typed.touched):
             return {}
-        typed = DayForm.read(request.form)
         return typed.faults() or self._tell_day(typed)
 
     def _check(self, typed: ReceiptForm) -> None:
@@ -251,7 +248,7 @@ class ClerkPages:
             row_faults=[found.get(material_field(material.name), "") for material, _ in rows],
             asks_pick_up=asks_pick_up(item),
             pick_up_years=sorted({today.year, (today + timedelta(days=366)).year}),
-            years=DAY_YEARS,
+            years=YEARS,
             typed_day=DayForm.read(request.form),
             day_wrong=day_wrong,
         )

@@ -129,6 +129,11 @@ class DayForm(msgspec.Struct, frozen=True, kw_only=True):
         year, month, day = (fields.get(name, "").strip()[:4] for name in names)
         return cls(year=year, month=month, day=day, confirmed="confirmed" in fields)
 
+    @property
+    def touched(self) -> bool:
+        """Whether anything of it was chosen."""
+        return bool(self.year or self.month or self.day)
+
     def faults(self) -> Faults:
         """What is wrong with it before the window is asked."""
         if not (self.year and self.month and self.day):

@@ -7,7 +7,7 @@
 The clerk says a day and not a time, so the word never reaches into the next working day. Refused:
 
     day             missing · no_such_day · too_far
-                    before_known: than the last day that a trusted clock has shown here, unless the clerk confirms it
+                    before_known, far_ahead: of the last day that was known here, unless the clerk confirms it
 """
 
 from datetime import date, timedelta
@@ -17,9 +17,10 @@ import msgspec
 from appliance.window.moment import CHINA, Moment, elapsed
 
 HOLDS_S = 12 * 3600.0
-EARLIEST = date(2026, 1, 1)
-"""No window of ours stood anywhere before that."""
-FARTHEST = timedelta(days=366 * 20)
+YEARS = range(2026, 2041)
+"""No window of ours stood anywhere before; those that are older by then have another program."""
+LONG_OFF = timedelta(days=62)
+"""A window that was off for longer is rare; a wrong month or year is not."""
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -51,8 +52,12 @@ def day_of(at: Moment) -> date:
 
 
 def fault(day: date, known: date | None, confirmed: bool) -> str:
-    """The code of what is wrong with a stated day, empty when it may be; `known` is the last day that was sure."""
-    if day < EARLIEST or day - EARLIEST > FARTHEST:
+    """The code of what is wrong with a stated day, empty when it may be; `known` is the last day that was known."""
+    if day.year not in YEARS:
         return "too_far"
-    # A trusted clock may have been wrong itself: then the clerk, who insists, is right.
-    return "before_known" if known is not None and day < known and not confirmed else ""
+    # What was known may have been wrong itself: then the clerk, who insists, is right.
+    if known is None or confirmed:
+        return ""
+    if day < known:
+        return "before_known"
+    return "far_ahead" if day - known > LONG_OFF else ""

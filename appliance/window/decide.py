@@ -200,7 +200,8 @@ def _state_day(desk: Desk, states: ClerkStatesDay, rules: Rules) -> tuple[Fact, 
     if states.at.synced:
         # The clock became trustworthy while the clerk typed: it knows better.
         return ()
-    if fault := dating.fault(states.day, desk.sure_day, states.confirmed):
+    days = [day for day in (desk.sure_day, desk.stated and desk.stated.day) if day]
+    if fault := dating.fault(states.day, max(days, default=None), states.confirmed):
         raise Refused("day_wrong", day=fault)
     return (ClockStated(day=states.day, clerk=clerk.number),)
 
