@@ -100,6 +100,15 @@ sys.exit(show(Screen("resident", sys.argv[1], pace=Pace(lock=0.2))))
 """
 
 
+def test_a_place_that_takes_no_lock_is_said_and_waited_for(site: Site, place: Path) -> None:
+    (place / "screens").touch()
+    with watcher("resident", site.address, place) as waiting:
+        until(lambda: "no place for its lock" in said(place))
+        assert waiting.poll() is None
+        (place / "screens").unlink()
+        until(lambda: "/display" in site.asked, LIVE_S)
+
+
 def test_a_second_watcher_of_one_screen_ends_and_touches_nothing(site: Site, place: Path) -> None:
     with watcher("resident", site.address, place):
         until(lambda: site.asked.count("/display") == 2, LIVE_S)

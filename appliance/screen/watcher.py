@@ -35,6 +35,7 @@ NAMES = ("resident", "clerk")
 WAITING = Path(__file__).resolve().parents[2] / "web" / "screen"
 """The waiting pages lie where the program's other pages do, one a name."""
 TAKEN = 1
+LOCK_AGAIN_S = 5.0
 
 
 class Pace(NamedTuple):
@@ -73,12 +74,12 @@ class Screen(NamedTuple):
 def show(screen: Screen) -> int:
     """Show it until the compositor is gone (0); 1 when another watcher has this screen."""
     signal.signal(signal.SIGTERM, _end)
+    compositor, rest = Compositor(), screen.pace.rest
     try:
-        lock = take(_place() / f"{screen.name}.lock", screen.pace.lock)
+        lock = _lock(screen, compositor)
     except Taken as taken:
         log.error("%s: %s", screen.name, taken)
         return TAKEN
-    compositor, rest = Compositor(), screen.pace.rest
     while not compositor.gone():
         began = monotonic()
         try:
@@ -91,6 +92,18 @@ def show(screen: Screen) -> int:
         rest = min(rest * 2, screen.pace.most_rest)
     log.info("%s: the compositor is gone", screen.name)
     return 0
+
+
+def _lock(screen: Screen, compositor: Compositor) -> int:
+    """The right to the screen; while nothing can be made in its place (/run is full), it is waited for."""
+    while True:
+        try:
+            return take(_place() / f"{screen.name}.lock", screen.pace.lock)
+        except OSError as error:
+            if compositor.gone():
+                raise Taken("the compositor is gone") from error
+            log.warning("%s: no place for its lock (%s); tried again in %.0f s", screen.name, error, LOCK_AGAIN_S)
+            sleep(LOCK_AGAIN_S)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
