@@ -12,6 +12,7 @@ from appliance.terminal import in_utf8, speak_chinese
 
 if TYPE_CHECKING:
     from appliance.ledger_file import LedgerUnusable
+    from appliance.pages import CannotListen
     from appliance.settings import WindowSettings
 
 WRONG_SETTINGS = 2
@@ -100,9 +101,9 @@ def _stand_by(settings: "WindowSettings", unusable: "LedgerUnusable") -> int | N
     try:
         if standby.run():
             return None
-    except CannotListen:
-        # Another program has the screens: this one was started by hand beside it.
-        return CANNOT_START
+    except CannotListen as taken:
+        # Often another program has the screens, and this one was started by hand beside it.
+        return _say(_port_taken(taken), CANNOT_START)
     return 0 if standby.sound else CANNOT_START
 
 
@@ -132,12 +133,14 @@ def _serve(run: Callable[[], bool]) -> int:
         from appliance.settings import SettingsWrong
 
         if isinstance(error, CannotListen):
-            return _say(
-                f"端口 {error.port} 不能使用（{error.host}，{error.why}）：可能已有另一个程序在用它。", CANNOT_START
-            )
+            return _say(_port_taken(error), CANNOT_START)
         if isinstance(error, SettingsWrong):
             return _say(error, WRONG_SETTINGS)
         raise
+
+
+def _port_taken(error: "CannotListen") -> str:
+    return f"端口 {error.port} 不能使用（{error.host}，{error.why}）：可能已有另一个程序在用它。"
 
 
 def _county(given: argparse.Namespace) -> int:

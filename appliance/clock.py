@@ -39,13 +39,18 @@ class Clock:
     after it last heard of a time service the kernel says no again, though the clock has gone on as before.
     """
 
-    def __init__(self, source: Source = "network", ask: Callable[[], bool] = kernel_synced) -> None:
+    def __init__(
+        self,
+        source: Source = "network",
+        ask: Callable[[], bool] = kernel_synced,
+        now: Callable[[], datetime] = lambda: datetime.now(CHINA),
+    ) -> None:
         self.source = source
         self.trouble = ""
         """Why the kernel did not say whether the clock is set, in the system's words; empty when it did."""
         self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         # A battery that is flat leaves the clock in some year before there was any window.
-        self._synced = source == "battery" and datetime.now(CHINA).year in YEARS
+        self._synced = source == "battery" and now().year in YEARS
         self._ask = ask
         self._trusted_ahead = float("inf")
         """How far the wall clock was ahead of the uptime when the kernel last said yes."""

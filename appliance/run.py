@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from appliance.paper.glyphs import Glyphs
 
 KEEP_EVERY = 5.0
-PRINTER_GRACE_S = 20.0
+USB_SETTLED_S = 60.0
+"""Seconds after power-on by which every printer that is plugged in has its driver, also on a slow card."""
 
 
 class Window:
@@ -173,7 +174,7 @@ class Window:
             PaperTray(self.counter, self._write),
             reports(self.counter),
             lacking=no_makes(self.settings),
-            grace_s=PRINTER_GRACE_S,
+            grace_s=max(0.0, USB_SETTLED_S - self.counter.moment().up),
         )
         self.loops.add_device(
             "printer",

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from appliance.clock import Clock
+from appliance.window.moment import CHINA
 
 # A process that forbids itself, as a sandbox of systemd does, the two calls that ask about the clock: EPERM for both.
 FORBIDDEN = """
@@ -53,3 +55,12 @@ def test_a_clock_that_was_set_once_is_trusted_through_weeks_without_a_network() 
     # What a hand that sets the clock an hour on does to it.
     clock._trusted_ahead -= 3600
     assert (clock.look(), clock.synced) == (False, False)
+
+
+def test_a_clock_whose_battery_is_flat_is_not_trusted_for_having_one() -> None:
+    """It stands in some year before there was any window; then a time service is asked as everywhere."""
+    flat = Clock("battery", ask=lambda: False, now=lambda: datetime(2021, 4, 1, tzinfo=CHINA))
+    assert not flat.synced
+    flat.look()
+    assert not flat.synced
+    assert Clock("battery", ask=lambda: False, now=lambda: datetime(2026, 11, 23, tzinfo=CHINA)).synced

@@ -13,11 +13,9 @@ import pytest
 from appliance import standby
 from appliance.ledger_file import LedgerUnusable
 from appliance.loops import Loops
-from appliance import standby
-from appliance.ledger_file import LedgerUnusable
 from appliance.panel import phrases
-from appliance.settings.window import LedgerPlace
 from appliance.settings import load_window
+from appliance.settings.window import LedgerPlace
 from appliance.standby import Standby
 from tests.conftest import until
 from tests.ground_browser import Eyes, chromium, faint

@@ -26,7 +26,8 @@ def status_of(address: str) -> int | None:
     # Not http.client: it loads the mail parser and TLS, three megabytes at each screen.
     try:
         head = _head(address, monotonic() + ASK_S)
-    except OSError:
+    except (OSError, ValueError, OverflowError):
+        # A port that is no port, in an address that somebody edited, is no page either.
         return None
     answer = re.match(rb"HTTP/1\.\d (\d{3}) ", head)
     is_page = re.search(rb"\r\ncontent-type: *text/html", head, re.IGNORECASE)
