@@ -36,9 +36,10 @@ class Printer(threading.Thread):
             self._ended.wait(0.2)
 
     def close(self) -> None:
-        """Switch it off."""
+        """Switch it off; what it was sent stays in the machine's folder as `printer.bin`."""
         self._ended.set()
         self.join(5)
+        (self._place / "printer.bin").write_bytes(self.got)
 
     def papers(self, after: int = 0) -> list[str]:
         """What is on the papers that came out since that byte."""

@@ -12,16 +12,17 @@ HOST_PACKAGES = (
 )
 KERNEL = "linux-image-amd64"
 
-# What Raspberry Pi OS Lite has, and a kernel. Not what `make install` installs: that it has to do itself.
+# What Raspberry Pi OS has, with its browser, and a kernel. Not what `make install` installs besides: that it has to do
+# itself, and a browser with all that it needs would take it ten minutes in here.
 BASE = (
     *(KERNEL, "initramfs-tools", "lz4", "zstd", "systemd", "systemd-sysv", "udev", "kmod", "dbus", "login"),
     *("passwd", "libpam-systemd", "iproute2", "procps", "util-linux", "python3", "make", "sudo", "curl", "tzdata"),
-    *("ca-certificates", "less", "sqlite3"),
+    *("ca-certificates", "less", "sqlite3", "chromium"),
 )
 # What our installers and the README ask apt for. It lies in the guest as a repository on its own disk, since the guest
 # has no network: `apt-get install` is run as shipped.
 OFFERED = (
-    *("python3-venv", "fonts-noto-cjk", "fonts-hanazono", "sway", "chromium", "seatd"),
+    *("python3-venv", "fonts-noto-cjk", "fonts-hanazono", "sway", "seatd"),
     *("mosquitto", "openssl", "nginx-light"),
 )
 # Where the kernel module and lgpio are built.

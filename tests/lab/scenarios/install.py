@@ -15,8 +15,12 @@ EDITS = {
     "county.toml": "s/^#0107 = /0107 = /",
     "window.toml": '/^\\[printer\\]/,/^kind/s/^kind = "none"/kind = "serial"/\ns/^prompt_s = 60/prompt_s = 300/',
 }
-# This machine's sockets have other names than a Pi's.
-SOCKETS = "s/HDMI-A-1/Virtual-1/; s/HDMI-A-2/Virtual-2/"
+# This machine's sockets have other names than a Pi's, it would take a screen for as large as it can be, and has nothing
+# that draws but its processor.
+SOCKETS = (
+    r"s/HDMI-A-1/Virtual-1/; s/HDMI-A-2/Virtual-2/; s/^output \* dpms on$/&\noutput * mode --custom 800x480@30Hz/; "
+    r"s/^\(exec \$watch .*\) ||/\1 -- --disable-gpu ||/"
+)
 UNITS = ("appliance", "appliance-county", "appliance-kiosk", "mosquitto")
 # A pi's commands, with wheels from a folder: the installation itself asks for hashes as ever.
 AS_PI = "runuser -u pi -- env HOME=/home/pi PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels"
@@ -63,7 +67,7 @@ def readme(lab: Lab) -> str:
     machine.run(f"cp -r /root/authority/out/{WINDOW} /home/pi/stick && chown -R pi: /home/pi/stick")
     reader.folder = "/home/pi/stick"
     reader.follow(section(CARD, "Certificates", holding="window.key"))
-    machine.run(f"sed -i '{SOCKETS}' /etc/appliance/kiosk.conf && systemctl restart appliance-kiosk", 200)
+    fit_screens(machine)
     all_of_it_runs(machine)
     doctor = machine.attempt("appliance doctor", 120)
     if doctor["code"]:
@@ -75,6 +79,13 @@ def readme(lab: Lab) -> str:
     lab.keep(machine)
     installing = [f"{took:.0f}" for line, took in reader.took if "make install" in line]
     return f"{reader.typed} lines typed; make install took {', '.join(installing)} s"
+
+
+def fit_screens(machine: Machine) -> None:
+    """What a person sets for screens that are not a Pi's, and what this machine needs to draw without any GPU."""
+    machine.put("/etc/systemd/system/appliance-kiosk.service.d/lab.conf", "[Service]\nEnvironment=WLR_RENDERER=pixman")
+    change = f"sed -i '{SOCKETS}' /etc/appliance/kiosk.conf"
+    machine.run(f"{change} && systemctl daemon-reload && systemctl restart appliance-kiosk", 200)
 
 
 def _with_screens(line: str) -> str:
