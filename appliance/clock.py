@@ -18,6 +18,9 @@ TIMEX_BYTES = 256
 STEP_S = 2.0
 """Somebody has set a clock that went so far from where it was, counted from the start of the machine."""
 
+RTC = Path("/sys/class/rtc/rtc0/since_epoch")
+DAY_S = 86400
+
 Source = Literal["network", "battery"]
 
 
@@ -31,11 +34,23 @@ def kernel_synced() -> bool:
     return answer < TIME_ERROR
 
 
+def battery_agrees(now: datetime, battery: Path = RTC) -> bool:
+    """Whether the clock on the battery says the same day: systemd lifts a lost one to a day of the past by itself."""
+    try:
+        said = int(battery.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        # A machine that hides it, such as a container.
+        return True
+    except (OSError, ValueError):
+        return False
+    return abs(said - now.timestamp()) < DAY_S
+
+
 class Clock:
     """Makes moments; `synced` is asked of the kernel only when told to look, because a press must not wait for it.
 
     With the source `network` the clock is trusted once a time service has set it, with `battery` (a machine that has a
-    clock of its own) from the start. Once trusted it stays so until the machine ends or somebody sets it: nine hours
+    clock of its own) from the start. Once trusted it stays so until this program ends or somebody sets it: nine hours
     after it last heard of a time service the kernel says no again, though the clock has gone on as before.
     """
 
@@ -50,7 +65,7 @@ class Clock:
         """Why the kernel did not say whether the clock is set, in the system's words; empty when it did."""
         self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         # A battery that is flat leaves the clock in some year before there was any window.
-        self._synced = source == "battery" and now().year in YEARS
+        self._synced = source == "battery" and now().year in YEARS and battery_agrees(now())
         self._ask = ask
         self._trusted_ahead = float("inf")
         """How far the wall clock was ahead of the uptime when the kernel last said yes."""

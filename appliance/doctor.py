@@ -1,5 +1,6 @@
 """A look at one window before it serves anyone: settings, ledger, pins, printer, camera, fonts, broker, a line each."""
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -55,8 +56,16 @@ def _ledger(settings: WindowSettings) -> Finding:
 
 
 def _write(folder: Path) -> None:
-    """See whether the card takes anything; nothing is left. Raises OSError. A folder that is not there comes later."""
-    if not folder.is_dir():
+    """See whether the card takes anything; nothing is left. Raises OSError.
+
+    Of a folder that comes with the first start only the place is looked at: the service's user may not write there.
+    """
+    if not folder.exists():
+        place = next(above for above in folder.parents if above.exists())
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, "Read-only file system")
         return
     with tempfile.TemporaryFile(dir=folder) as trial:
         trial.write(bytes(TRIAL_BYTES))

@@ -100,7 +100,7 @@ class Installed(msgspec.Struct, frozen=True):
 
 def _concerns_something(start: str) -> bool:
     """Whether the last thing that a command names is there; before the first start the state folder is not."""
-    last = Path(start.split()[-1])
+    last = Path((start.split() or [""])[-1])
     return not last.is_absolute() or last.exists()
 
 

@@ -6,7 +6,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from appliance.clock import Clock
+import pytest
+
+from appliance.clock import Clock, battery_agrees
 from appliance.window.moment import CHINA
 
 # A process that forbids itself, as a sandbox of systemd does, the two calls that ask about the clock: EPERM for both.
@@ -63,4 +65,15 @@ def test_a_clock_whose_battery_is_flat_is_not_trusted_for_having_one() -> None:
     assert not flat.synced
     flat.look()
     assert not flat.synced
-    assert Clock("battery", ask=lambda: False, now=lambda: datetime(2026, 11, 23, tzinfo=CHINA)).synced
+
+
+@pytest.mark.parametrize(
+    ("battery", "agrees"),
+    [(None, True), ("1795633817", True), ("1795690000", True), ("1609459200", False), ("", False), ("none", False)],
+)
+def test_the_battery_s_own_clock_is_asked_where_there_is_one(tmp_path: Path, battery: str | None, agrees: bool) -> None:
+    """systemd lifts a lost clock to the day that it was built, which is a day like any other."""
+    place = tmp_path / "since_epoch"
+    if battery is not None:
+        place.write_text(f"{battery}\n")
+    assert battery_agrees(datetime.fromtimestamp(1795633817, CHINA), place) is agrees

@@ -191,6 +191,22 @@ def test_the_day_is_put_right_within_the_form_and_nothing_typed_is_lost(client: 
     assert counter.ledger.papers()[0].content.received.date() == date(2026, 11, 24)
 
 
+def test_a_day_that_was_settled_is_not_stated_again_by_the_same_form(client: FlaskClient, counter: Counter) -> None:
+    """A form left open over night would else bring yesterday as today."""
+    state(client)
+    answer = client.post("/receipt/jmcbdj", data={**RECEIPT, **DAY, "today_day": "24", "applicant": ""}, headers=FORM)
+    assert answer.status_code == 409
+    assert " selected" not in answer.get_data(as_text=True)
+
+
+def test_a_form_sent_twice_leads_to_its_paper_however_late(client: FlaskClient, lost_clock: HandClock) -> None:
+    state(client)
+    first = client.post("/receipt/jmcbdj", data=RECEIPT, headers=FORM)
+    lost_clock.passes(HOLDS_S + 60)
+    again = client.post("/receipt/jmcbdj", data=RECEIPT, headers=FORM)
+    assert (again.status_code, again.headers["Location"]) == (303, first.headers["Location"])
+
+
 def test_nobody_on_duty_can_say_which_day_it_is(counter: Counter, lost_clock: HandClock) -> None:
     with pytest.raises(Refused) as refused:
         counter.handle(ClerkStatesDay(at=counter.moment(), day=STATED))

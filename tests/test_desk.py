@@ -547,7 +547,8 @@ def test_every_visit_is_rated_or_declined_at_most_once_whatever_happens(
             assert grades.get(fact.subject) is None, "a second rating without the first taken back"
             grades[fact.subject] = fact.grade  # type: ignore[attr-defined]
         elif fact.type == "rating.changed":
-            assert grades[fact.subject] == fact.was  # type: ignore[attr-defined]
+            # Two keys of which the first went down before the pad opened take back a rating that there never was.
+            assert grades.get(fact.subject) == fact.was  # type: ignore[attr-defined]
             grades[fact.subject] = fact.grade  # type: ignore[attr-defined]
         elif fact.type == "rating.declined":
             declined.append(fact.subject)

@@ -217,3 +217,22 @@ def test_a_printer_that_comes_within_the_first_seconds_is_no_fault_and_one_that_
     late.now += 21
     late.work()
     assert [type(word) for word in late.said] == [Failing]
+
+
+def test_a_paper_of_the_first_seconds_waits_for_a_printer_that_is_still_coming_up() -> None:
+    stand = Stand(grace_s=20)
+    stand.bench.turn(plugged=False)
+    stand.tray.put("1", "甲")
+    stand.work()
+    assert stand.tray.life == []
+    stand.now += 5
+    stand.bench.turn(plugged=True)
+    stand.work()
+    assert stand.tray.life[-1] == ("1", "confirmed", "")
+    late = Stand(grace_s=20)
+    late.bench.turn(plugged=False)
+    late.tray.put("1", "甲")
+    late.work()
+    late.now += 21
+    late.work()
+    assert late.tray.life[-1] == ("1", "failed", "absent")

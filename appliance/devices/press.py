@@ -113,7 +113,9 @@ class Press:
     def step(self) -> float:
         """Print one paper, or look at the printer when it is time; returns seconds until there is more to do."""
         self._look_at_fonts()
-        queued = self._tray.next_queued()
+        if self._reported is None and self._clock() < self._absent_until and self._clock() >= self._look_at:
+            self._look()
+        queued = None if self._comes_yet() else self._tray.next_queued()
         if queued is not None and self._tray.sending(queued.paper):
             self._tray.came_out(queued.paper, self._print(queued))
             return 0.0
@@ -169,11 +171,16 @@ class Press:
         self._found(self._printer.condition())
         self._look_at = self._clock() + (min(CARE_S, self._poll_s) if self.condition.state == "bad" else self._poll_s)
 
+    def _comes_yet(self) -> bool:
+        """Whether the printer, absent since the start, may still come up: until then papers wait for it."""
+        absent = self.condition.state == "bad" and self.condition.reason == "absent"
+        return absent and self._reported is None and self._clock() < self._absent_until
+
     def _found(self, condition: Condition) -> None:
         """Report the first time and at each change; a mute printer, or one short of paper, is no failure."""
         self.condition = condition
         bad = Failing(condition.reason, condition.detail) if condition.state == "bad" else None
-        if bad and bad.reason == "absent" and self._reported is None and self._clock() < self._absent_until:
+        if self._comes_yet():
             return
         found = bad or self._lacking or Working()
         if _kind(found) != _kind(self._reported):

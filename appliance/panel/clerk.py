@@ -190,10 +190,10 @@ class ClerkPages:
         """Take in the materials and print; a form sent twice leads to the same paper."""
         item = self._item(key)
         typed = ReceiptForm.read(item, request.form)
-        if wrong := self._settle_day():
-            return self._receipt_page(
-                item, typed, HTTPStatus.CONFLICT, phrases.refusal("day_unknown"), day_wrong=wrong["day"]
-            )
+        # A form that was taken in already leads to its paper, and says nothing on the day any more.
+        if self._counter.case_of_form(typed.form) is None and (wrong := self._settle_day()):
+            sentence = phrases.refusal("form_incomplete" if self._counter.view().today else "day_unknown")
+            return self._receipt_page(item, typed, HTTPStatus.CONFLICT, sentence, day_wrong=wrong["day"])
         try:
             self._check(typed)
             self._counter.handle(typed.happening(item, self._counter.moment()))
@@ -247,9 +247,10 @@ class ClerkPages:
             faults=found,
             row_faults=[found.get(material_field(material.name), "") for material, _ in rows],
             asks_pick_up=asks_pick_up(item),
-            pick_up_years=sorted({today.year, (today + timedelta(days=366)).year}),
+            pick_up_years=sorted({today.year, (today + timedelta(days=366)).year}) if known and known.sure else YEARS,
             years=YEARS,
-            typed_day=DayForm.read(request.form),
+            # A day that was settled must not be stated again by the same form, maybe tomorrow.
+            typed_day=DayForm.read(request.form) if day_wrong else DayForm(),
             day_wrong=day_wrong,
         )
 
