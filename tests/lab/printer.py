@@ -23,6 +23,7 @@ class Printer(threading.Thread):
         self._place = place
         self._pace = pace
         self._ended = threading.Event()
+        self._dropped = threading.Event()
         self.got = b""
         self.start()
 
@@ -41,6 +42,10 @@ class Printer(threading.Thread):
         self.join(5)
         (self._place / "printer.bin").write_bytes(self.got)
 
+    def drop(self) -> None:
+        """Its cable was pulled: what it has not taken by then is lost, and not in a buffer that it goes on reading."""
+        self._dropped.set()
+
     def papers(self, after: int = 0) -> list[str]:
         """What is on the papers that came out since that byte."""
         reader = Reader(CELLS)
@@ -58,7 +63,8 @@ class Printer(threading.Thread):
 
     def _serve(self, cable: socket.socket) -> None:
         held = b""
-        while not self._ended.is_set():
+        self._dropped.clear()
+        while not self._ended.is_set() and not self._dropped.is_set():
             with contextlib.suppress(TimeoutError):
                 got = cable.recv(32 if self._pace else 4096)
                 if not got:

@@ -44,6 +44,7 @@ def unplug(lab: Lab) -> str:
     paper = machine.hands("take_in", item=machine.hands("items")[0])
     must(printer.waits_for(before + 300, 60), "nothing was sent to the printer")
     machine.unplug()
+    printer.drop()
     outcome = machine.hands("outcome", paper=paper)
     must(outcome and outcome[0] in ("unconfirmed", "failed"), f"a paper cut in its middle is {outcome}")
     must(
