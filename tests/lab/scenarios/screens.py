@@ -41,18 +41,31 @@ def live(lab: Lab, machine: Machine, name: str, within: float) -> float:
 
 
 def _follows(lab: Lab, machine: Machine, name: str) -> bool:
-    before = looks(lab, machine, name)
-    if not all(lit(each) for each in before):
+    """Away and back twice: each has its own picture on both screens, and the same one both times.
+
+    A waiting page that gives way to the page, or takes its place, changes a screen too, but not so.
+    """
+    known = {False: looks(lab, machine, name)}
+    if not all(map(lit, known[False])):
         time.sleep(1)
         return False
-    for closed in (True, False):
-        before = looks(lab, machine, name)
+    for closed in (True, False, True, False):
         machine.hands("pull", pin=SWITCH, closed=closed)
-        changed = _wait(lambda before=before: all(map(differs, before, looks(lab, machine, name))), 25)  # type: ignore[misc]
-        if not changed:
+        if not _wait(lambda closed=closed: _shows(looks(lab, machine, name), known, closed), 25):  # type: ignore[misc]
             machine.hands("pull", pin=SWITCH, closed=False)
             return False
+        known.setdefault(closed, looks(lab, machine, name))
     return True
+
+
+def _shows(now: list[Image.Image], known: dict[bool, list[Image.Image]], closed: bool) -> bool:
+    """Whether both screens are lit, as they were in this state before, and not as they are in the other."""
+    same, other = known.get(closed), known.get(not closed)
+    return (
+        all(map(lit, now))
+        and (same is None or not any(map(differs, same, now)))
+        and (other is None or all(map(differs, other, now)))
+    )
 
 
 def _wait(true: Callable[[], bool], within: float) -> bool:
