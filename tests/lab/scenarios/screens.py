@@ -106,7 +106,7 @@ def disk_full(lab: Lab) -> str:
     """The disk is full: both screens say so, also when they start only then; with space again the window goes on."""
     machine, _ = with_screens(lab, "disk-full")
     machine.hands("arrive")
-    well = looks(lab, machine, "disk-full-before")
+    well = _settled(lab, machine, "disk-full-before")
     machine.run(
         "dd if=/dev/zero of=/fill bs=1M 2>/dev/null; dd if=/dev/zero of=/fill2 bs=4k 2>/dev/null; sync; true", 300
     )
@@ -116,7 +116,7 @@ def disk_full(lab: Lab) -> str:
         "the clerk's page does not say that nothing is kept",
     )
     _both_differ(lab, machine, "disk-full", well)
-    says = looks(lab, machine, "disk-full")
+    says = _settled(lab, machine, "disk-full")
     machine.run("systemctl restart appliance-kiosk", 120)
     began = time.monotonic()
     same = _wait(lambda: not any(map(differs, says, looks(lab, machine, "disk-full-restarted"))), AGAIN_S * SLOWER)
@@ -165,6 +165,18 @@ def read_only(lab: Lab) -> str:
     must(rated(machine, before) == [(visit, 5)], f"kept {rated(machine, before)}")
     machine.cut()
     return f"page on both screens {shown:.0f} s after the window was up, no restart; said of the folder alone too"
+
+
+def _settled(lab: Lab, machine: Machine, name: str) -> list[Image.Image]:
+    """Both screens once they have not changed for some seconds: a page is drawn piece by piece in here."""
+    before, since = looks(lab, machine, name), time.monotonic()
+    deadline = since + 60
+    while time.monotonic() - since < 8 and time.monotonic() < deadline:
+        time.sleep(1)
+        now = looks(lab, machine, name)
+        if any(map(differs, before, now)):
+            before, since = now, time.monotonic()
+    return before
 
 
 def _both_differ(lab: Lab, machine: Machine, name: str, before: list[Image.Image]) -> None:
