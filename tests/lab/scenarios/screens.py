@@ -14,6 +14,8 @@ HEADS = {"residents": 0, "clerk": 1}
 # 30 s on a Pi; here everything takes so many times longer.
 SLOWER, AGAIN_S = 10, 30
 FIRST_S = 420
+CHANGE_S, REST_S = 40, 6
+"""How long a page may take to follow one change, and how long it has come to rest for when it has."""
 NOT_KEPT, READ_ONLY, NOT_WRITTEN = "本机存储写不进去", "只读", "不能写入"
 
 
@@ -43,18 +45,20 @@ def live(lab: Lab, machine: Machine, name: str, within: float) -> float:
 def _follows(lab: Lab, machine: Machine, name: str) -> bool:
     """Away and back twice: each has its own picture on both screens, and the same one both times.
 
-    A waiting page that gives way to the page, or takes its place, changes a screen too, but not so.
+    A waiting page that gives way to the page, or takes its place, changes a screen too, but not so. Pictures to compare
+    with are taken once they have come to rest: a page is drawn piece by piece in here.
     """
-    known = {False: looks(lab, machine, name)}
-    if not all(map(lit, known[False])):
+    if not all(map(lit, looks(lab, machine, name))):
         time.sleep(1)
         return False
+    known = {False: _settled(lab, machine, name)}
     for closed in (True, False, True, False):
         machine.hands("pull", pin=SWITCH, closed=closed)
-        if not _wait(lambda closed=closed: _shows(looks(lab, machine, name), known, closed), 25):  # type: ignore[misc]
+        if not _wait(lambda closed=closed: _shows(looks(lab, machine, name), known, closed), CHANGE_S):  # type: ignore[misc]
             machine.hands("pull", pin=SWITCH, closed=False)
             return False
-        known.setdefault(closed, looks(lab, machine, name))
+        if closed not in known:
+            known[closed] = _settled(lab, machine, name)
     return True
 
 
@@ -172,7 +176,7 @@ def _settled(lab: Lab, machine: Machine, name: str) -> list[Image.Image]:
     """Both screens once they have not changed for some seconds: a page is drawn piece by piece in here."""
     before, since = looks(lab, machine, name), time.monotonic()
     deadline = since + 60
-    while time.monotonic() - since < 8 and time.monotonic() < deadline:
+    while time.monotonic() - since < REST_S and time.monotonic() < deadline:
         time.sleep(1)
         now = looks(lab, machine, name)
         if any(map(differs, before, now)):
