@@ -7,6 +7,7 @@ from PIL import Image, ImageChops
 SIZE = (256, 150)
 # A page that changes changes more than a clock's minute does.
 ANOTHER, STEP, DARK = 0.02, 24, 32
+WRITTEN = 0.03
 
 
 def seen(png: bytes) -> Image.Image:
@@ -18,6 +19,13 @@ def differs(one: Image.Image, other: Image.Image) -> bool:
     """Whether two pictures are of different pages."""
     histogram = ImageChops.difference(one, other).histogram()
     return sum(histogram[STEP:]) > ANOTHER * SIZE[0] * SIZE[1]
+
+
+def written(picture: Image.Image) -> bool:
+    """Whether a page has something on it: many edges, where a blank one has at most those of its frame."""
+    wide, high = SIZE
+    edges = ImageChops.difference(picture.crop((1, 0, wide, high)), picture.crop((0, 0, wide - 1, high))).histogram()
+    return lit(picture) and sum(edges[STEP:]) > WRITTEN * wide * high
 
 
 def lit(picture: Image.Image) -> bool:

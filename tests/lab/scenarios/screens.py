@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.lab.bench import Lab
 from tests.lab.machine import Failed, Machine, Start
-from tests.lab.picture import differs, lit, seen
+from tests.lab.picture import differs, lit, seen, written
 from tests.lab.scenarios.counter import SWITCH, must, rated
 
 HEADS = {"residents": 0, "clerk": 1}
@@ -48,7 +48,7 @@ def _follows(lab: Lab, machine: Machine, name: str) -> bool:
     A waiting page that gives way to the page, or takes its place, changes a screen too, but not so. Pictures to compare
     with are taken once they have come to rest: a page is drawn piece by piece in here.
     """
-    if not all(map(lit, looks(lab, machine, name))):
+    if not all(map(written, looks(lab, machine, name))):
         time.sleep(1)
         return False
     known = {False: _settled(lab, machine, name)}
@@ -151,8 +151,8 @@ def read_only(lab: Lab) -> str:
         f"the page says: {machine.hands('page')[:300]}",
     )
     began = time.monotonic()
-    there = _wait(lambda: all(map(lit, looks(lab, machine, "read-only"))), FIRST_S)
-    must(there, f"the screens stay dark on a read-only card\n{_journal(machine)}")
+    there = _wait(lambda: all(map(written, _settled(lab, machine, "read-only"))), FIRST_S)
+    must(there, f"the screens show nothing on a read-only card\n{_journal(machine)}")
     shown = time.monotonic() - began
     # In its sandbox the card stays read-only for a process whatever happens outside, so it begins anew once a minute.
     restarts, most = int(machine.hands("show", unit="appliance", name="NRestarts")), machine.hands("up") // 55
