@@ -20,51 +20,59 @@ CHANGE_S, REST_S = 40, 6
 """How long a page may take to follow one change, and how long it has come to rest for when it has."""
 NOT_KEPT, READ_ONLY, NOT_WRITTEN = "本机存储写不进去", "只读", "不能写入"
 
+Pictures = dict[bool, list[Image.Image]]
+"""What both screens show while the window is away (True) and while it is not."""
+
 
 def looks(lab: Lab, machine: Machine, name: str) -> list[Image.Image]:
     """What is on both screens now; the pictures stay in the run's folder as `NAME-HEAD.png`."""
     return [seen(machine.picture(head, lab.place / f"{name}-{who}.png")) for who, head in HEADS.items()]
 
 
-def with_screens(lab: Lab, name: str) -> tuple[Machine, float]:
-    """A machine with both pages live on its screens, and how many seconds after power-on they were."""
+def with_screens(lab: Lab, name: str) -> tuple[Machine, Pictures, float]:
+    """A machine with both pages live on its screens, their pictures, and how many seconds after power-on they were."""
     machine = lab.on(name, Start(screens=True))
-    live(lab, machine, name, FIRST_S)
-    return machine, float(machine.hands("up"))
+    known: Pictures = {}
+    live(lab, machine, name, FIRST_S, known)
+    return machine, known, float(machine.hands("up"))
 
 
-def live(lab: Lab, machine: Machine, name: str, within: float) -> float:
-    """Wait until both screens follow what the window does: a page that is only a picture of a page does not."""
+def live(lab: Lab, machine: Machine, name: str, within: float, known: Pictures) -> float:
+    """Wait until both screens follow what the window does: a page that is only a picture of a page does not.
+
+    `known` are the pictures of the window at work and away, to be filled in the first time.
+    """
     began = time.monotonic()
     while time.monotonic() - began < within:
-        if _follows(lab, machine, name):
+        if _follows(lab, machine, name, known):
             return time.monotonic() - began
     raise Failed(
         f"after {within:.0f} s the screens do not follow the window; see {lab.place / name}-*.png\n{_journal(machine)}"
     )
 
 
-def _follows(lab: Lab, machine: Machine, name: str) -> bool:
-    """Away and back twice: each has its own picture on both screens, and the same one both times.
+def _follows(lab: Lab, machine: Machine, name: str, known: Pictures) -> bool:
+    """Away and back: each has its own picture on both screens, and the same one as the time before.
 
     A waiting page that gives way to the page, or takes its place, changes a screen too, but not so. Pictures to compare
-    with are taken once they have come to rest: a page is drawn piece by piece in here.
+    with are taken once they have come to rest, because a page is drawn piece by piece in here.
     """
     if not all(map(written, looks(lab, machine, name))):
         time.sleep(1)
         return False
-    known = {False: _settled(lab, machine, name)}
-    for closed in (True, False, True, False):
+    found = known or {False: _settled(lab, machine, name)}
+    for closed in (True, False) if known else (True, False, True, False):
         machine.hands("pull", pin=SWITCH, closed=closed)
-        if not _wait(lambda closed=closed: _shows(looks(lab, machine, name), known, closed), CHANGE_S):  # type: ignore[misc]
+        if not _wait(lambda closed=closed: _shows(looks(lab, machine, name), found, closed), CHANGE_S):  # type: ignore[misc]
             machine.hands("pull", pin=SWITCH, closed=False)
             return False
-        if closed not in known:
-            known[closed] = _settled(lab, machine, name)
+        if closed not in found:
+            found[closed] = _settled(lab, machine, name)
+    known.update(found)
     return True
 
 
-def _shows(now: list[Image.Image], known: dict[bool, list[Image.Image]], closed: bool) -> bool:
+def _shows(now: list[Image.Image], known: Pictures, closed: bool) -> bool:
     """Whether both screens are lit, as they were in this state before, and not as they are in the other."""
     same, other = known.get(closed), known.get(not closed)
     return (
@@ -89,12 +97,12 @@ def _journal(machine: Machine) -> str:
 
 def screens(lab: Lab) -> str:
     """The compositor is killed, and every page's renderer: both pages are live again, with one browser a screen."""
-    machine, first = with_screens(lab, "screens")
+    machine, known, first = with_screens(lab, "screens")
     machine.run("kill -KILL $(systemctl show -p MainPID --value appliance-kiosk)")
-    compositor = live(lab, machine, "screens-compositor", AGAIN_S * SLOWER)
+    compositor = live(lab, machine, "screens-compositor", AGAIN_S * SLOWER, known)
     browsers = int(machine.run("pgrep -fc 'chromium.*--user-data-dir' --ignore-ancestors -P 1 || true") or 0)
     machine.run("pkill -KILL -f -- --type=renderer")
-    renderer = live(lab, machine, "screens-renderer", AGAIN_S * SLOWER)
+    renderer = live(lab, machine, "screens-renderer", AGAIN_S * SLOWER, known)
     inside = machine.run("cat /sys/fs/cgroup/system.slice/appliance-kiosk.service/cgroup.procs | wc -l")
     everywhere = machine.run("pgrep -u appliance-kiosk | wc -l")
     must(inside == everywhere, f"{everywhere} processes of the screens' user, {inside} of them in the unit")
@@ -110,7 +118,7 @@ def screens(lab: Lab) -> str:
 
 def disk_full(lab: Lab) -> str:
     """The disk is full: both screens say so, also when they start only then; with space again the window goes on."""
-    machine, _ = with_screens(lab, "disk-full")
+    machine, _, _ = with_screens(lab, "disk-full")
     machine.hands("arrive")
     well = _settled(lab, machine, "disk-full-before")
     machine.run(
