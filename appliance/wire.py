@@ -24,6 +24,8 @@ MAX_TOPIC = 256
 """Bytes a topic may have."""
 MAX_DEPTH = 32
 """Brackets that may stand open at once in any JSON from outside."""
+MAX_IN_FLIGHT = 128
+"""Facts that a window may have sent and the county not acknowledged."""
 MAX_RANGES = 10_000
 """Ranges that one acknowledgement may name."""
 MAX_REPLAY = 10_000

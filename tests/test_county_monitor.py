@@ -6,12 +6,11 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from appliance.asyncapi import HEALTH, STATUS
 from appliance.county import phrases
 from appliance.county.monitor import CALM, WORST_FIRST, Fault, Level, Row, Seen, microseconds, row, worst_first
 from appliance.county.presence import SILENCE_S, heeded, reach
 from appliance.wire import AwayNote, ClerkCard, OutboxState, PadState, Presence, PrinterState
-from tests.ground_county import NINE, WINDOW
+from tests.ground_county import HEALTH, NINE, STATUS, WINDOW
 
 NOW = microseconds(NINE)
 MINUTE = 60_000_000

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from appliance import wire
-from appliance.asyncapi import HEALTH
 from appliance.county import phrases
 from appliance.county.book import Book
 from appliance.county.office import SPARE, Office
@@ -26,7 +25,7 @@ from appliance.window.facts import (
 )
 from appliance.window.moment import CHINA
 from appliance.window.view import State
-from tests.ground_county import COUNTY, Pen, Running, Talker
+from tests.ground_county import COUNTY, HEALTH, Pen, Running, Talker
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
 
