@@ -25,6 +25,30 @@ from tests.ground_courier.waiting import until
 
 COUNTY = "430602"
 WINDOW = "430602-0107-1"
+STATUS = wire.Status(
+    state="serving",
+    since=datetime(2026, 11, 22, 9, 14, 3, 218000, tzinfo=CHINA),
+    clerk=wire.ClerkCard("0107", "王敏"),
+    away=None,
+    case_open=True,
+    waiting=3,
+    served_today=17,
+    name="1号窗口",
+)
+HEALTH = wire.Health(
+    at=datetime(2026, 11, 22, 9, 14, 3, 218000, tzinfo=CHINA),
+    version="0.1.0",
+    printer=wire.PrinterState(state="bad", paper="out", reason="paper_out"),
+    pad=wire.PadState(state="ok"),
+    camera="none",
+    clock=wire.ClockState(synced=True, source="ntp"),
+    outbox=wire.OutboxState(depth=2, oldest_s=4, ledger="3f9c1a7e", newest=42),
+    disk_free_mb=21_000,
+    temperature_c=48.3,
+    throttled=False,
+    probes={"network": "unknown", "insurance": "unknown", "government": "unknown"},
+    documents={"catalogue": "1"},
+)
 QUICK = Pace(first=0.02, last=0.2, proven=0.1, again=0.02, again_last=0.1)
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=CHINA)
 

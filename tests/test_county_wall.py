@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from appliance import wire
-from appliance.asyncapi import HEALTH, STATUS
 from appliance.county.book import Batch, Book
 from appliance.county.inlet import Arrived
 from appliance.county.monitor import Row, microseconds
@@ -24,7 +23,7 @@ from appliance.window.facts import (
     RatingGiven,
     VisitEnded,
 )
-from tests.ground_county import COUNTY, NINE, WINDOW, Pen, arrived
+from tests.ground_county import COUNTY, HEALTH, NINE, STATUS, WINDOW, Pen, arrived
 
 START = microseconds(NINE)
 

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from appliance import wire
-from appliance.asyncapi import HEALTH
 from appliance.county import phrases
 from appliance.county.book import Book
 from appliance.county.office import SPARE, Office
@@ -25,7 +24,8 @@ from appliance.window.facts import (
     VisitEnded,
 )
 from appliance.window.moment import CHINA
-from tests.ground_county import COUNTY, Pen, Running, Talker
+from appliance.window.view import State
+from tests.ground_county import COUNTY, HEALTH, Pen, Running, Talker
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
 
@@ -66,7 +66,7 @@ class AWindow:
         self.is_("idle")
         self.talker.tell("health", FINE)
 
-    def is_(self, state: str, away: wire.AwayNote | None = None, clerk: str = "王敏") -> None:
+    def is_(self, state: State, away: wire.AwayNote | None = None, clerk: str = "王敏") -> None:
         card = None if state == "closed" else wire.ClerkCard("0107", clerk)
         since = datetime.now(CHINA) - timedelta(minutes=7)
         self.talker.tell(
