@@ -42,14 +42,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "counter": {"window", "ledger", "ledger_check", "clock"},
     "device_loops": {"window", "counter", "devices"},
     "hourglass": {"window", "counter"},
-    "courier": {"window", "wire", "ledger", "counter"},
+    "courier": {"window", "wire", "ledger", "counter", "guard"},
     "panel": {"window", "counter", "ledger", "pages"},
     "standing": {"window", "wire", "counter", "courier", "devices"},
     "receipts": {"window", "paper", "devices", "guard", "counter", "ledger"},
     "fittings": {"window", "paper", "devices", "guard", "courier", "settings", "documents"},
     "wiring": {"settings"},
     # Of the county only run.py puts things together, and that from its settings.
-    "county": {"window", "wire", "pages", "loops", "notify", "settings"},
+    "county": {"window", "wire", "pages", "loops", "notify", "settings", "guard"},
     "asyncapi": {"window", "wire"},
     "demo": {"broker", "settings"},
 }
