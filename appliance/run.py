@@ -93,6 +93,7 @@ class Window:
         """Wake every loop that sleeps, so that it sees the end at once."""
         self.loops.stop()
         self.pad.wake()
+        self.counter.ledger.suspected.set()
         self.counter.ring()
         self.loops.join()
 
@@ -146,6 +147,12 @@ class Window:
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)
+        self.loops.add("check", self._check, allowance=float("inf"))
+
+    def _check(self) -> None:
+        """Check the whole ledger, behind the keys and at its own pace, and again should it show damage later."""
+        self.counter.check(self.loops.ended.wait)
+        self.counter.ledger.suspected.wait()
 
     def _tell_clock(self) -> None:
         at, why = self.counter.moment(), self._clock.trouble
