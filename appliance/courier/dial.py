@@ -82,12 +82,6 @@ def hurry(line: object) -> None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def hold_back(line: object, held: bool) -> None:
-    """Gather what is sent from now on into full packets, or send what was gathered, so the broker wakes up once."""
-    if isinstance(line, socket.socket) and line.family != socket.AF_UNIX:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
-
-
 class Dialling:
     """One attempt to get a connected socket from `dial`; `done` is called from its thread when there is an outcome."""
 

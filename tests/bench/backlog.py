@@ -183,7 +183,9 @@ def _report(seen: Seen, rounds: int) -> Report:
         "window": "the window, until the county has acknowledged them",
         "pressed": "the same, pressed 50 times a second",
     }
-    report = Report(f"E9: {FACTS:,} queued facts to the county, {rounds} rounds in turn", ("", "facts/s", "press p50 ms"))
+    report = Report(
+        f"E9: {FACTS:,} queued facts to the county, {rounds} rounds in turn", ("", "facts/s", "press p50 ms")
+    )
     middle = {"window": statistics.median(seen.idle), "pressed": statistics.median(seen.pressed)}
     for name, label in names.items():
         p50 = f"{middle[name]:.2f}" if name in middle else ""
