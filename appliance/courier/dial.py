@@ -82,6 +82,11 @@ def hurry(line: object) -> None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
+def wake_beyond(line: socket.socket, answer: int) -> None:
+    """Let poll() tell of this connection only once more than the bytes of a mere answer have come, or its end."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, answer + 1)
+
+
 class Dialling:
     """One attempt to get a connected socket from `dial`; `done` is called from its thread when there is an outcome."""
 

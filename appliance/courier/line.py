@@ -12,6 +12,7 @@ The rules:
 - Everything that we send asks for an answer, and after `keepalive` seconds without a word either way we ask for one. A
   broker that has not said anything for `doubt` seconds since it was asked is doubted, for `silence` seconds left; also
   one that owes PUBACKs for 512 messages or does not greet within 5 s.
+- A PUBACK or a PINGRESP alone wakes nobody: it is read with what comes next, or when the broker would be doubted.
 - Between connections: a rest by `flight.backoff`. Failures in a row are forgotten once the line has proved itself.
 """
 
@@ -30,7 +31,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance import wire
-from appliance.courier.dial import Address, Dialling, hurry, reach, trust
+from appliance.courier.dial import Address, Dialling, hurry, reach, trust, wake_beyond
 from appliance.courier.flight import NEVER, backoff
 from appliance.courier.stream import Stream
 
@@ -38,6 +39,9 @@ log = logging.getLogger("appliance.courier")
 
 OWED = 512
 """Messages that a broker may have taken without a PUBACK before it counts as broken."""
+
+ANSWER, TLS_ANSWER = 4, 33
+"""Bytes of the longest answer that says nothing new, a PUBACK, plain and as a TLS record."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +110,9 @@ class Line:
         self._ear.setblocking(False)
         self._bell.setblocking(False)
         self._rung = False
+        self._poll = select.poll()
+        self._poll.register(self._ear, select.POLLIN)
+        self._listened = (-1, 0)
         self._client: _Client | None = None
         self._stream: Stream | None = None
         self._dialling: Dialling | None = None
@@ -139,18 +146,30 @@ class Line:
 
     def wait(self, timeout: float) -> bool:
         """Sleep until connection or wake have something, at most `timeout` seconds; read and send; True if woken."""
-        stream, poll = self._stream, select.poll()
-        poll.register(self._ear, select.POLLIN)
-        number = stream.fileno() if stream else -1
-        if stream and number >= 0:
-            poll.register(number, (0 if stream.full else select.POLLIN) | (select.POLLOUT if stream.unsent else 0))
-        ready = {number for number, _ in poll.poll(self._milliseconds(timeout))}
-        if self._client and stream and (number in ready or stream.more):
-            self._move(self._client, stream)
+        stream, client = self._stream, self._client
+        number = self._listen_to(stream)
+        ready = [ready for ready, _ in self._poll.poll(self._milliseconds(timeout))]
+        if client and stream and (number in ready or stream.more or self._overdue):
+            self._move(client, stream)
         if self._ear.fileno() not in ready:
             return False
         self._hush()
         return True
+
+    def _listen_to(self, stream: Stream | None) -> int:
+        number = stream.fileno() if stream else -1
+        wanted = (0 if stream.full else select.POLLIN) | (select.POLLOUT if stream.unsent else 0) if stream else 0
+        if (number, wanted) != self._listened:
+            if self._listened[0] != number and self._listened[0] >= 0:
+                self._poll.unregister(self._listened[0])
+            if number >= 0:
+                self._poll.register(number, wanted)
+            self._listened = (number, wanted)
+        return number
+
+    @property
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._asked >= self._pace.doubt
 
     def _milliseconds(self, timeout: float) -> int:
         if self._stream and self._stream.more and not self._stream.full:
@@ -245,6 +264,8 @@ class Line:
         elif self._greeting is not None:
             self.stage, self._up_since, self.trouble = Stage.UP, now, ""
             self._asked, self._spoke, self._heard = NEVER, now, now
+            if self._stream:
+                wake_beyond(self._stream.sock, ANSWER if self._address.ca_file is None else TLS_ANSWER)
             log.info("connected to %r, session %d", self._address, self.session)
         elif now >= self._until:
             self._fail("unanswered", f"no greeting within {self._pace.connect:g} s")
@@ -267,7 +288,7 @@ class Line:
     @property
     def doubted(self) -> bool:
         """Whether the broker has not said a word for some seconds since it was asked something."""
-        return self.up and time.monotonic() - self._asked >= self._pace.doubt
+        return self.up and self._overdue
 
     def next_due(self) -> float:
         """When `turn` has something to do, or `doubted` may change, though nothing comes; monotonic seconds."""
