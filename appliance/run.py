@@ -203,9 +203,7 @@ class Window:
             ),
             link=self.courier.link,
             preview=preview(self._write, self._profile.cells, self._glyphs),
-            health=lambda: health_page(
-                self.counter, self.courier.link(), self.loops.late(), self.loops.late(vital=True)
-            ),
+            health=self._health_page,
             hardware=self._hardware(),
             viewers=panel.viewers,
         )
@@ -216,6 +214,10 @@ class Window:
         self.loops.add("web", server.step)
         if self.settings.bench.enabled:
             self.loops.add("bench", self._panel.step_bench)
+
+    def _health_page(self) -> dict[str, object]:
+        courier, loops = self.courier, self.loops
+        return health_page(self.counter, courier.link(), courier.behind_s(), loops.late(), loops.late(vital=True))
 
     def _hardware(self) -> "Bench | None":
         if self._cable is None:

@@ -68,7 +68,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Courier:
-    """Carries one window's facts; all but `wake`, `link`, `behind_s` belong to the thread that calls `step` and `close`.
+    """Carries one window's facts; all but `wake`, `link` and `behind_s` belong to the thread that calls `step`.
 
     `on_order` gets an order's id and name each time the county says it, and what it raises puts that order aside;
     `on_link` is called from our thread whenever `link` changed, and what it raises ends the courier.

@@ -194,8 +194,8 @@ class Stream:
 
     def _pass_over(self, data: bytes, at: int, body: int, after: int) -> int:
         """Keep only the topic of a message that is too large."""
-        head = body + 4 + int.from_bytes(data[body : body + 2])
-        if len(data) < head:
+        head = body + 2 + int.from_bytes(data[body : body + 2]) + (2 if data[at] & 0x06 else 0)
+        if len(data) < min(head, after):
             return 0
         self._message(data[at], data[body:head])
         self._skip = max(0, after - len(data))
