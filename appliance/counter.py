@@ -8,12 +8,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
 from appliance.clock import Clock
 from appliance.ledger import Ledger, NotKept, Paper
+from appliance.ledger_check import Pause, Stopped
+from appliance.window import orders
+from appliance.window.chatter import Chatter, last_word, of_held
 from appliance.window.decide import decide
 from appliance.window.desk import Desk, apply
 from appliance.window.facts import DeviceFailed, DeviceRecovered, Fact, PaperFailed, PaperPrinted, PaperUnconfirmed
@@ -24,6 +28,7 @@ from appliance.window.happenings import (
     KeyFrees,
     KeySticks,
     MaterialsArrive,
+    OrderArrives,
     PaperMoves,
     SwitchReads,
     TimePasses,
@@ -37,6 +42,7 @@ from appliance.window.view import View
 log = logging.getLogger(__name__)
 
 HEAD_START_S = 0.001
+CHECK_AGAIN_S = 60.0
 
 Bell = Callable[[], None]
 
@@ -88,6 +94,7 @@ class Counter:
         self._full = False
         self._refused = 0
         self._untold: dict[str, Happening] = {}
+        self._chatter = Chatter()
         self._began = clock.moment()
 
     def moment(self) -> Moment:
@@ -108,9 +115,11 @@ class Counter:
         with self._lock:
             if isinstance(happening, MaterialsArrive) and self.case_of_form(happening.form) is not None:
                 return ()
-            facts = self._decide(happening)
+            happening = self._looked_up(happening)
+            facts, chatter = self._chatter.sift(happening, self._decide(happening))
             if facts:
                 self._commit(facts, happening)
+            self._chatter = chatter
             watches = self._seeing() if facts else []
         if isinstance(happening, TimePasses):
             self.ring()
@@ -140,12 +149,19 @@ class Counter:
             return self._paper_moves(happening)
         return decide(self._desk, happening, self.rules)
 
+    def _looked_up(self, happening: Happening) -> Happening:
+        """An order with how many of the facts that it asks for are there."""
+        if not isinstance(happening, OrderArrives) or (replay := orders.asked_again(happening)) is None:
+            return happening
+        return msgspec.structs.replace(happening, present=self.ledger.present(replay.first, replay.last))
+
     def _commit(self, facts: tuple[Fact, ...], happening: Happening) -> None:
         desk, at = self._desk, happening.at
         for fact in facts:
             desk = apply(desk, fact, at)
+        again = orders.carries_out(happening, facts) if isinstance(happening, OrderArrives) else None
         try:
-            self.ledger.commit(facts, at, desk)
+            self.ledger.commit(facts, at, desk, again)
         except NotKept as error:
             self._began = at if self.kept else self._began
             self._full = True
@@ -187,13 +203,69 @@ class Counter:
             self._leave_papers()
         self.ring()
 
-    def _tell_damage(self) -> None:
-        damage = self.ledger.damage
-        if damage is None:
-            self.tell(DeviceRecovers(at=self.moment(), device="ledger"))
+    # ---- what became of the ledger's file -----------------------------------------------------------------------
+
+    def check(self, pause: Pause) -> None:
+        """Check the whole ledger, and tell what was found; it takes its time, on a loop of its own."""
+        try:
+            verdict = self.ledger.check(pause)
+        except Stopped:
             return
-        log.error("the ledger was damaged (%s) and set aside as %s", damage.reason, damage.aside)
-        self.tell(DeviceFails(at=self.moment(), device="ledger", reason="damaged", detail=damage.aside.name))
+        except NotKept as error:
+            log.error("the ledger could not be checked, and will be again: %s", error)
+            pause(CHECK_AGAIN_S)
+            self.ledger.suspected.set()
+            return
+        if verdict.damage:
+            aside = self.ledger.damage.aside.name if self.ledger.damage else verdict.damage
+            log.error("the ledger is damaged (%s): %s", verdict.damage, aside)
+            self._tell_ledger("damaged", aside)
+        elif verdict.missing:
+            log.error("facts are missing in the ledger: %s", verdict.missing)
+            self._tell_ledger("facts_missing", ", ".join(f"{low}-{high}" for low, high in verdict.missing))
+        self.ring()
+
+    def _tell_damage(self) -> None:
+        damage, loss = self.ledger.damage, self.ledger.loss
+        if damage:
+            log.error("the ledger was not right (%s) and set aside as %s", damage.reason, damage.aside)
+            self._tell_ledger(damage.kind, damage.aside.name)
+        elif loss:
+            log.error("%d frames of the ledger's log are lost; it was copied as %s", loss.frames, loss.copy)
+            self._tell_ledger("frames_lost", loss.copy.name)
+        else:
+            self.tell(DeviceRecovers(at=self.moment(), device="ledger"))
+
+    def _tell_ledger(self, reason: str, detail: str) -> None:
+        self.tell(DeviceFails(at=self.moment(), device="ledger", reason=reason, detail=detail))
+
+    # ---- what chatters ------------------------------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """Write what was held of sources that chatter, as far as they may write again."""
+        if not self.kept:
+            return
+        with self._lock, suppress(NotKept):
+            at = self.moment()
+            wrote = [self._settle(name, at) for name in self._chatter.due(at)]
+            if not any(wrote):
+                return
+        self.ring()
+
+    def _settle(self, name: str, at: Moment) -> bool:
+        source = self._chatter.held(name, at)
+        facts, desk = of_held(source), self._desk
+        for fact in facts:
+            desk = apply(desk, fact, at)
+        word = last_word(source, at)
+        chatters = desk.trouble("away")
+        if source.last is None and chatters and chatters.reason == "chatters":
+            word = DeviceRecovers(at=at, device="away")
+        facts += decide(desk, word, self.rules) if word else ()
+        if facts:
+            self._commit(facts, word or TimePasses(at=at))
+        self._chatter = self._chatter.settle(name, at, len(facts))
+        return bool(facts)
 
     # ---- papers -------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,15 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from appliance.clock import Clock
 from appliance.devices.condition import Condition
 from appliance.devices.pins import Pins, PinsAbsent
 from appliance.fittings import address_of, camera_of, glyphs_of, printer_of, profile_of
-from appliance.ledger_file import LedgerUnusable, damage_of
+from appliance.ledger_check import check
+from appliance.ledger_file import LedgerUnusable, finding_of
 from appliance.ledger_file import unusable as cannot_open
 from appliance.panel.phrases import DEVICE_REASONS
 from appliance.service_user import Installed
@@ -47,12 +49,22 @@ def _ledger(settings: WindowSettings) -> Finding:
         _write(path.parent)
         if not path.exists():
             return "台账", True, f"{path} 还没有，启动时建立"
-        wrong = damage_of(path)
+        wrong = _wrong_with(path, settings.window.id)
     except LedgerUnusable as unusable:
         return "台账", False, str(unusable)
     except (sqlite3.OperationalError, OSError) as error:
         return "台账", False, str(cannot_open(path, error))
     return "台账", not wrong, wrong or f"{path} 完好，可以写入"
+
+
+def _wrong_with(path: Path, window: str) -> str:
+    # As the last to close, a connection that may write leaves nothing beside the file.
+    with closing(sqlite3.connect(path)) as holder:
+        finding = finding_of(path, window)
+        if finding is not None:
+            return finding.words
+        holder.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return check(path, lambda _: False).damage
 
 
 def _write(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The loop that lets time pass: it closes prompts that have run out, and asks a full card again."""
+"""The loop that lets time pass: it closes prompts that have run out, asks a full card again, writes what was held."""
 
 from appliance.counter import Counter
 from appliance.window.happenings import TimePasses
@@ -24,6 +24,7 @@ class Hourglass:
         longest = AT_MOST if self._counter.kept else FULL_CARD
         self._watch.wait(longest if due is None else min(due + GRACE, longest))
         self._counter.try_again()
+        self._counter.calm()
         prompting = self._counter.changes_in() is not None
         if self._prompting and not prompting:
             self._counter.tell(TimePasses(at=self._counter.moment()))

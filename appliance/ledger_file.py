@@ -1,8 +1,13 @@
-"""The ledger's file before it is trusted: its tables, its version, and what to do with a damaged one."""
+"""The ledger's file before it is trusted: its tables, its version, and what to do with one that is not right.
+
+Before the keys only so much is looked at as does not grow with the file: its version, whose it is, the desk, both ends
+of the outbox, and the newest facts, which are the pages that the next fact is written to. One that fails here is set
+aside before anything is written, and a new ledger begun. The whole is checked behind the keys (`ledger_check`).
+A ledger of another window (a card that was copied, a number that was changed) is set aside in the same way.
+"""
 
 import errno
 import fcntl
-import hashlib
 import os
 import sqlite3
 import time
@@ -10,20 +15,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 
 from appliance import wire
+from appliance.ledger_chain import Chain
 from appliance.window.desk import Desk
 from appliance.window.moment import CHINA
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESERVED = 128 * 1024
 UNREADABLE = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 """What SQLite says when the card cannot give back what was written: the rest of its errors may pass by themselves."""
-CHAIN_CHECKED = 5000
-"""Newest facts whose chain is walked at every start, besides all that the county does not have; it walks the whole."""
+NEWEST_CHECKED = 1000
+"""Newest facts whose chain is walked before the keys."""
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -36,20 +42,35 @@ CREATE TABLE papers (
 );
 CREATE INDEX papers_of_case ON papers (case_no);
 CREATE INDEX papers_waiting ON papers (state) WHERE state = 'queued';
+CREATE INDEX papers_sending ON papers (state) WHERE state = 'sending';
 CREATE TRIGGER facts_stay BEFORE DELETE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never deleted'); END;
 CREATE TRIGGER facts_stand BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END;
 INSERT INTO desk VALUES (1, x'');
 """
 
 
+STEPS: dict[int, str] = {
+    1: "CREATE INDEX papers_sending ON papers (state) WHERE state = 'sending';",
+}
+"""What makes a file of that version one of the next; meta says since version 2 whose ledger it is."""
+
+
 class LedgerUnusable(Exception):
     """The ledger cannot be used at all; its text is the sentence for whoever starts the program."""
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """Why a file cannot go on as the ledger: it is damaged, or another window's; in a few words."""
+
+    kind: Literal["damaged", "other_window"]
+    words: str
+
+
 class Damage(msgspec.Struct, frozen=True):
-    """What was wrong with a ledger, and where it was set aside."""
+    """Why a ledger was set aside, and where."""
 
     aside: Path
+    kind: Literal["damaged", "other_window"]
     reason: str
 
 
@@ -89,23 +110,31 @@ def reserve(guard: IO[bytes]) -> Iterator[bool]:
         os.posix_fallocate(guard.fileno(), 0, RESERVED)
 
 
-def create(path: Path, ledger: str) -> None:
-    """Make the tables where there are none, in one transaction: a kill leaves an empty file or a whole one."""
+def create(path: Path, ledger: str, window: str) -> None:
+    """Make the tables where there are none, or take over those of a former version, in one transaction each."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        if _version(connection) == SCHEMA_VERSION:
+        version = _version(connection)
+        if version == SCHEMA_VERSION:
+            return
+        connection.execute("PRAGMA synchronous = FULL")
+        if version:
+            steps = "".join(STEPS[step] for step in range(version, SCHEMA_VERSION))
+            owner = f"INSERT OR IGNORE INTO meta VALUES ('window', '{_window(connection) or window}');"
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {steps} {owner} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
             return
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         # A replaced ledger must not count its connections from one again: the county ignores sessions of the past.
         connection.executescript(
             f"BEGIN IMMEDIATE; {TABLES}"
-            f"INSERT INTO meta VALUES ('ledger', '{ledger}'), ('session', {int(time.time())});"
+            f"INSERT INTO meta VALUES ('ledger', '{ledger}'), ('session', {int(time.time())}), ('window', '{window}');"
             f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
 
-def damage_of(path: Path, known: bool = False) -> str:
-    """What is wrong with the content of the file, in a few words; empty when it is sound.
+def finding_of(path: Path, window: str, known: bool = False) -> Finding | None:
+    """Why the file cannot be the ledger of this window, as far as a look shows that is short whatever its size.
 
     `known` says that there was a ledger before: then a file with nothing in it is not a new one, but one that was lost.
     Raises LedgerUnusable for a newer version, sqlite3.OperationalError when it cannot be read for now: a full card, a
@@ -120,14 +149,18 @@ def damage_of(path: Path, known: bool = False) -> str:
                     "请升级程序后再启动。"
                 )
             if version == 0 and _empty(connection):
-                return "nothing is left in the file" if known else ""
-            return _unsound(connection)
-    except sqlite3.OperationalError as error:
-        if "no such" in str(error) or error.sqlite_errorname in UNREADABLE:
-            return str(error)
-        raise
+                return Finding("damaged", "nothing is left in the file") if known else None
+            return _look(connection, window)
     except sqlite3.DatabaseError as error:
-        return str(error)
+        if lasting(error):
+            return Finding("damaged", str(error))
+        raise
+
+
+def lasting(error: sqlite3.DatabaseError) -> bool:
+    """Whether this says something about the file, and not about the moment."""
+    operational = isinstance(error, sqlite3.OperationalError)
+    return not operational or "no such" in str(error) or error.sqlite_errorname in UNREADABLE
 
 
 def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
@@ -145,18 +178,19 @@ def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
     return LedgerUnusable(f"台账文件 {path} 打不开（{words}），请检查存储卡和目录权限。")
 
 
-def set_aside(path: Path, reason: str) -> Damage:
+def set_aside(path: Path, finding: Finding) -> Damage:
     """Rename the file and its companions to a dated name that nothing has yet."""
+    why = finding.kind.replace("_", "-")
     stamp = datetime.now(CHINA).strftime("%Y%m%d-%H%M%S")
-    aside, n = path.with_name(f"{path.stem}-damaged-{stamp}{path.suffix}"), 1
+    aside, n = path.with_name(f"{path.stem}-{why}-{stamp}{path.suffix}"), 1
     while aside.exists():
         n += 1
-        aside = path.with_name(f"{path.stem}-damaged-{stamp}-{n}{path.suffix}")
+        aside = path.with_name(f"{path.stem}-{why}-{stamp}-{n}{path.suffix}")
     for tail in ("-wal", "-shm", ""):
         part = path.with_name(path.name + tail)
         if part.exists():
             part.rename(aside.with_name(aside.name + tail))
-    return Damage(aside=aside, reason=reason)
+    return Damage(aside=aside, kind=finding.kind, reason=finding.words)
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -167,38 +201,39 @@ def _empty(connection: sqlite3.Connection) -> bool:
     return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]) == 0
 
 
-def _unsound(connection: sqlite3.Connection) -> str:
-    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if verdict != "ok":
-        return verdict
-    # The quick check leaves indexes out, and papers are found by theirs; facts have none.
-    verdict = str(connection.execute("PRAGMA integrity_check(papers)").fetchone()[0])
-    if verdict != "ok":
-        return verdict
+def _look(connection: sqlite3.Connection, window: str) -> Finding | None:
+    if words := _desk_fault(connection) or _newest_fault(connection):
+        return Finding("damaged", words)
+    owner = _window(connection)
+    return Finding("other_window", f"the ledger of {owner}") if owner not in ("", window) else None
+
+
+def _desk_fault(connection: sqlite3.Connection) -> str:
     state = connection.execute("SELECT state FROM desk").fetchone()
     try:
         if state is None or (state[0] and not msgspec.json.decode(state[0], type=Desk).ledger):
             return "no desk"
     except msgspec.MsgspecError as error:
         return f"desk: {error}"
-    return _broken_chain(connection)
+    return ""
 
 
-def _broken_chain(connection: sqlite3.Connection) -> str:
-    where = "WHERE seq > (SELECT max(seq) FROM facts) - ? OR seq >= (SELECT min(seq) FROM outbox)"
-    rows = connection.execute(f"SELECT seq, type, at, payload FROM facts {where} ORDER BY seq DESC", (CHAIN_CHECKED,))
-    wanted: str | None = None
-    seq = 0
-    for seq, kind, at, payload in rows:
-        if not isinstance(payload, bytes):
-            return f"fact {seq} is no payload"
-        if wanted is not None and hashlib.sha256(payload).hexdigest() != wanted:
-            return f"chain broken after fact {seq}"
-        try:
-            envelope = msgspec.json.decode(payload, type=wire.Envelope)
-        except msgspec.MsgspecError as error:
-            return f"fact {seq}: {error}"
-        if (envelope.sequence, envelope.type, envelope.time.isoformat()) != (str(seq), f"window.{kind}.v1", at):
-            return f"fact {seq} is not what its row says"
-        wanted = envelope.prevhash
-    return "chain has no beginning" if seq == 1 and wanted != wire.FIRST_PREVHASH else ""
+def _newest_fault(connection: sqlite3.Connection) -> str:
+    for end in ("SELECT min(seq) FROM outbox", "SELECT max(seq) FROM outbox", "SELECT max(rowid) FROM papers"):
+        connection.execute(end).fetchone()
+    where = f"WHERE seq > (SELECT max(seq) FROM facts) - {NEWEST_CHECKED}"
+    chain: Chain | None = None
+    for row in connection.execute(f"SELECT seq, type, at, payload FROM facts {where} ORDER BY seq"):
+        chain = chain or Chain([], after=0 if row[0] == 1 else None)
+        if fault := chain.take(row):
+            return fault
+    return ""
+
+
+def _window(connection: sqlite3.Connection) -> str:
+    """The window whose ledger it is; a file of version 1 says so in its facts only."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'window'").fetchone()
+    if row:
+        return str(row[0])
+    row = connection.execute("SELECT payload FROM facts WHERE seq = (SELECT max(seq) FROM facts)").fetchone()
+    return msgspec.json.decode(row[0], type=wire.Envelope).source.rsplit("/", 1)[-1] if row else ""

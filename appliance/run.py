@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from appliance import notify
+from appliance import notify, wire
 from appliance.clock import Clock
 from appliance.counter import Counter
-from appliance.courier import Courier, Pace
+from appliance.courier import Courier, Ordered, Pace
 from appliance.device_loops import GRACE_S, CameraLoop, LampLoop, fails
 from appliance.devices.condition import Condition
 from appliance.devices.lamps import Lamps
@@ -93,6 +93,7 @@ class Window:
         """Wake every loop that sleeps, so that it sees the end at once."""
         self.loops.stop()
         self.pad.wake()
+        self.counter.ledger.suspected.set()
         self.counter.ring()
         self.loops.join()
 
@@ -130,8 +131,9 @@ class Window:
         self.counter.ring_first(self.courier.wake)
         self.loops.add("network", lambda: self.courier.step(5))
 
-    def _take_order(self, order: str, name: str) -> None:
-        self.counter.tell(OrderArrives(at=self.counter.moment(), order=order, name=name))
+    def _take_order(self, order: Ordered) -> None:
+        data = wire.encode(order.replay) if order.replay else b"null"
+        self.counter.tell(OrderArrives(at=self.counter.moment(), order=order.order, name=order.name, data=data))
 
     def _show_link(self) -> None:
         if self._panel is not None:
@@ -146,6 +148,12 @@ class Window:
             self.loops.ended.wait(KEEP_EVERY)
 
         self.loops.add("ledger", keep)
+        self.loops.add("check", self._check, allowance=float("inf"))
+
+    def _check(self) -> None:
+        """Check the whole ledger, behind the keys and at its own pace, and again should it show damage later."""
+        self.counter.check(self.loops.ended.wait)
+        self.counter.ledger.suspected.wait()
 
     def _tell_clock(self) -> None:
         at, why = self.counter.moment(), self._clock.trouble

@@ -1,6 +1,7 @@
 """Who watches a part of the desk is woken when that part changes, misses no change of it, and is left alone else."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -71,6 +72,10 @@ def test_a_watch_that_has_left_is_rung_no_more(counter: Counter) -> None:
     assert not part.wait(0)
 
 
+def shows(shown: list[int], served: int) -> bool:
+    return shown[-1] == served
+
+
 def test_of_many_changes_by_many_threads_the_last_is_never_missed(tmp_path: Path, rules: Rules) -> None:
     ledger = Ledger.open(tmp_path / "a.db", WINDOW)
     counter = Counter(ledger, rules, Clock())
@@ -83,12 +88,17 @@ def test_of_many_changes_by_many_threads_the_last_is_never_missed(tmp_path: Path
 
     follower = threading.Thread(target=follow)
     follower.start()
-    pressers = [threading.Thread(target=lambda: [press(counter, grade) for grade in GRADES * 10]) for _ in range(3)]
+
+    def strays() -> None:
+        for grade in GRADES * 10:
+            press(counter, grade)
+
+    pressers = [threading.Thread(target=strays) for _ in range(3)]
     for thread in pressers:
         thread.start()
     for served in range(1, 31):
         prompted(counter)
-        until(lambda served=served: shown[-1] == served, 5, f"visit {served} was missed")
+        until(partial(shows, shown, served), 5, f"visit {served} was missed")
     for thread in pressers:
         thread.join()
     ended.set()

@@ -1,6 +1,5 @@
 """The panel doubts the line as soon as something stays unanswered, and only then; the county is there if it answers."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,11 +8,13 @@ from threading import Event, Thread
 import msgspec
 import pytest
 
+from appliance.window.desk import Desk
+from appliance.window.facts import PressStray
 from tests.ground_courier.brokers import Mosquitto
 from tests.ground_courier.cable import Cable
 from tests.ground_courier.county import County, never
 from tests.ground_courier.waiting import stays, until
-from tests.ground_courier.window import QUICK, Window
+from tests.ground_courier.window import QUICK, Window, moment
 
 PRESENCE = "windows/v1/430602/county/presence"
 SOON = msgspec.structs.replace(QUICK, doubt=0.3, silence=1.0)
@@ -153,20 +154,12 @@ def test_a_fresh_acknowledgement_says_that_a_county_is_there_though_one_of_two_c
     until(lambda: window.courier.link().county is False, "that one has gone too")
 
 
-def test_facts_that_come_back_into_the_outbox_are_sent_again(window: Window, county: County, tmp_path: Path) -> None:
+def test_facts_that_come_back_into_the_outbox_are_sent_again(window: Window, county: County) -> None:
     window.commit(300)
     until(lambda: window.ledger.backlog()[0] == 0 and window.courier.link().depth == 0, "all are there")
-    replay(window, tmp_path / "ledger.db", 40, 250)
-    window.commit()
+    window.ledger.commit([PressStray(key=1, why="no_prompt")], moment(), Desk(ledger=window.ledger.id), (40, 250))
+    window.courier.wake()
     until(lambda: window.ledger.backlog()[0] == 0, "all are acknowledged again")
     seqs = county.seqs()
     assert set(seqs) == set(range(1, 302))
     assert all(seqs.count(seq) == (2 if 40 <= seq <= 250 else 1) for seq in range(1, 301))
-
-
-def replay(window: Window, path: Path, first: int, last: int) -> None:
-    """Put facts into the outbox again, as the order to do so does."""
-    with sqlite3.connect(path) as base:
-        base.executemany("INSERT OR IGNORE INTO outbox VALUES (?)", [(seq,) for seq in range(first, last + 1)])
-    base.close()
-    window.ledger._unsent += last - first + 1

@@ -253,7 +253,7 @@ def test_a_fault_of_ours_raises_out_of_the_step(tmp_path: Path, broker: Mosquitt
         status=status,
         health=health,
         now=lambda: datetime.now(CHINA),
-        on_order=lambda _order, _name: None,
+        on_order=lambda _order: None,
         on_link=burst,
     )
     with pytest.raises(ZeroDivisionError, match="the panel"):
@@ -269,7 +269,7 @@ def test_an_order_that_cannot_be_carried_out_is_put_aside_and_the_next_is_carrie
     county.sees_online()
     window.cannot = {"o-1"}
     for order in ("o-1", "o-2"):
-        county.say(wire.window_topic(WINDOW, "order", "say"), an_order(order))
+        county.order(order, "say")
     until(lambda: window.orders == [("o-2", "say")], "the second is carried out")
     assert window.courier.strays == {"broken": 1}
     window.commit()
@@ -282,26 +282,12 @@ def test_a_flood_of_orders_is_carried_out_at_a_bounded_rate_and_presses_go_on(
     window = started(ends, tmp_path, broker.port)
     county.sees_online()
     for number in range(3000):
-        county.say(wire.window_topic(WINDOW, "order", "say"), an_order(f"o-{number}"))
+        county.order(f"o-{number}", "say")
     for _ in range(20):
         window.commit()
     until(lambda: window.ledger.backlog()[0] == 0, "presses arrive meanwhile")
     until(lambda: len(window.orders) + window.courier.strays.get("too_many_orders", 0) == 3000, "all are read", 20)
     assert 10 <= len(window.orders) < 100, "ten at once, and five a second"
-
-
-def an_order(order: str) -> bytes:
-    """An order as the county sends it."""
-    return wire.encode(
-        wire.Order(
-            specversion="1.0",
-            id=order,
-            source="/counties/430602",
-            type="window.order.say.v1",
-            time=datetime.now(CHINA),
-            data=msgspec.Raw(b"{}"),
-        )
-    )
 
 
 def test_a_file_descriptor_over_1023_is_no_trouble(tmp_path: Path, broker: Mosquitto, ends: ExitStack) -> None:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.courier.stream import BYTES, Stream
@@ -53,6 +53,7 @@ def taken(stream: Stream) -> list[tuple[bytes, bytes]]:
 SIZES = st.sampled_from([0, 1, 100, 127, 128, LARGEST - 50, LARGEST + 1, 3 * LARGEST, 70_000])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(SIZES, st.booleans()), max_size=8), st.data())
 def test_however_the_bytes_come_the_same_messages_are_cut_out_of_them(
     messages: list[tuple[int, bool]], data: st.DataObject

@@ -70,7 +70,7 @@ class Link(msgspec.Struct, frozen=True):
 class Courier:
     """Carries one window's facts; all but `wake`, `link` and `behind_s` belong to the thread that calls `step`.
 
-    `on_order` gets an order's id and name each time the county says it, and what it raises puts that order aside;
+    `on_order` gets an order each time the county says it, and what it raises puts that order aside;
     `on_link` is called from our thread whenever `link` changed, and what it raises ends the courier.
     """
 
@@ -83,7 +83,7 @@ class Courier:
         status: Callable[[], wire.Status],
         health: Callable[[], wire.Health],
         now: Callable[[], datetime],
-        on_order: Callable[[str, str], object],
+        on_order: Callable[[letters.Ordered], object],
         on_link: Callable[[], object] = lambda: None,
         pace: Pace | None = None,
     ) -> None:
@@ -223,8 +223,8 @@ class Courier:
         match letter:
             case letters.Acked(ranges):
                 self._take_acked(ranges)
-            case letters.Ordered(order, name):
-                self._take_order(order, name)
+            case letters.Ordered():
+                self._take_order(letter)
             case letters.OwnPresence(presence):
                 # A broker may say the will of our last connection after our first word on this one.
                 if not presence.online:
@@ -234,7 +234,7 @@ class Courier:
             case letters.Stray(kind, why):
                 self._lay_aside(kind, why)
 
-    def _take_order(self, order: str, name: str) -> None:
+    def _take_order(self, order: letters.Ordered) -> None:
         now = time.monotonic()
         self._orders = min(ORDERS_AT_ONCE, self._orders + (now - self._orders_at) * ORDERS_A_SECOND)
         self._orders_at = now
@@ -242,7 +242,7 @@ class Courier:
             self._lay_aside("too_many_orders", "more orders than a county means")
             return
         self._orders -= 1
-        self._on_order(order, name)
+        self._on_order(order)
 
     def _take_acked(self, ranges: list[tuple[int, int]]) -> None:
         now = time.monotonic()

@@ -4,18 +4,17 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from appliance.window import absence, cases, dating, rating
+from appliance.window import absence, cases, dating, orders, rating
+from appliance.window.chatter import failed
 from appliance.window.dating import Today
 from appliance.window.desk import Desk, apply
 from appliance.window.facts import (
     ClockStated,
     ClockSynced,
-    DeviceFailed,
     DeviceRecovered,
     DutyBegan,
     DutyEnded,
     Fact,
-    OrderRefused,
     VisitBegan,
     VisitEnded,
 )
@@ -173,7 +172,7 @@ def _fail(desk: Desk, fails: DeviceFails, rules: Rules) -> tuple[Fact, ...]:
     known = desk.trouble(fails.device)
     if known is not None and known.reason == fails.reason:
         return ()
-    return (DeviceFailed(device=fails.device, reason=fails.reason, detail=fails.detail),)
+    return (failed(fails),)
 
 
 def _recover(desk: Desk, recovers: DeviceRecovers, rules: Rules) -> tuple[Fact, ...]:
@@ -207,8 +206,7 @@ def _state_day(desk: Desk, states: ClerkStatesDay, rules: Rules) -> tuple[Fact, 
 
 
 def _take_order(desk: Desk, order: OrderArrives, rules: Rules) -> tuple[Fact, ...]:
-    # Orders come with the county's office; until then the county is told so at once instead of repeating for ever.
-    return () if order.order in desk.orders else (OrderRefused(order=order.order, reason="unsupported"),)
+    return orders.answer(desk, order)
 
 
 def _on_duty(desk: Desk) -> Clerk:

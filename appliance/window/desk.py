@@ -19,6 +19,7 @@ from appliance.window.facts import (
     DutyBegan,
     DutyEnded,
     Fact,
+    OrderDone,
     OrderRefused,
     RatingChanged,
     RatingDeclined,
@@ -87,6 +88,21 @@ def apply(desk: Desk, fact: Fact, at: Moment) -> Desk:
     if at.synced and (desk.sure_day is None or desk.sure_day < day_of(at)):
         changes["sure_day"] = day_of(at)
     return msgspec.structs.replace(desk, **changes) if changes else desk
+
+
+def skip_numbers(desk: Desk, count: int, today: str) -> Desk:
+    """The desk when so many numbers of each kind may have been given that it knows nothing of, on any day until now."""
+    counts = tuple(_skip(day, count) for day in desk.counts)
+    newest = max([today, *(day.day for day in counts), *([desk.forgotten.day] if desk.forgotten else [])])
+    old = desk.forgotten or Counts(newest)
+    return msgspec.structs.replace(
+        desk, counts=counts, forgotten=_skip(msgspec.structs.replace(old, day=newest), count)
+    )
+
+
+def _skip(counts: Counts, count: int) -> Counts:
+    more = {name: getattr(counts, name) + count for name in ("visits", "cases", "aways")}
+    return msgspec.structs.replace(counts, **more)
 
 
 def _count(desk: Desk, day: str, **more: int) -> dict[str, Any]:
@@ -165,7 +181,7 @@ def _device_recovered(desk: Desk, fact: DeviceRecovered, at: Moment) -> dict[str
     return {"troubles": tuple(trouble for trouble in desk.troubles if trouble.device != fact.device)}
 
 
-def _order_refused(desk: Desk, fact: OrderRefused, at: Moment) -> dict[str, Any]:
+def _order_answered(desk: Desk, fact: OrderDone | OrderRefused, at: Moment) -> dict[str, Any]:
     return {"orders": (*desk.orders, fact.order)[-ORDERS_REMEMBERED:]}
 
 
@@ -190,7 +206,8 @@ _CHANGES: dict[type[Fact], Callable[[Desk, Any, Moment], dict[str, Any]]] = {
     CaseReceived: _case_received,
     DeviceFailed: _device_failed,
     DeviceRecovered: _device_recovered,
-    OrderRefused: _order_refused,
+    OrderDone: _order_answered,
+    OrderRefused: _order_answered,
     ClockSynced: _clock_synced,
     ClockStated: _clock_stated,
 }

@@ -11,6 +11,7 @@ from appliance.wire import Day, Detail, Name, Number, Offset, OrderId, Seconds, 
 
 Grade = Literal[1, 2, 3, 4, 5]
 """非常不满意 1 … 非常满意 5 (GB/T 39735-2020)."""
+Times = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Copies = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
@@ -110,12 +111,13 @@ class RatingDeclined(_OfVisit, frozen=True):
 
 
 class PressStray(Fact, frozen=True):
-    """A key was pressed that nobody had asked for: no rating."""
+    """A key was pressed that nobody had asked for: no rating; `times` when it chatters and the presses are counted."""
 
     type: ClassVar[str] = "press.stray"
 
     key: Grade
     why: Literal["no_prompt", "away"]
+    times: Times = 1
 
 
 class AwayBegan(Fact, frozen=True):
@@ -210,13 +212,14 @@ class PaperFailed(_OfPaper, frozen=True):
 
 
 class DeviceFailed(Fact, frozen=True):
-    """A device stopped working."""
+    """A device stopped working; `times` when it comes and goes so often that its failures are counted."""
 
     type: ClassVar[str] = "device.failed"
 
     device: Number
     reason: Word
     detail: Detail = ""
+    times: Times = 1
 
     @property
     def subject(self) -> str:

@@ -125,7 +125,12 @@ class ClerkStatesDay(Happening, frozen=True):
 
 
 class OrderArrives(Happening, frozen=True):
-    """The county orders something; `order` is its CloudEvents id, `name` what it wants."""
+    """The county orders something; `order` is its CloudEvents id, `name` what it wants, `data` as it came.
+
+    `present` is how many of the facts that a `replay` asks for are there: the counter looks.
+    """
 
     order: str
     name: str
+    data: bytes = b"null"
+    present: int = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from appliance import wire
-from appliance.courier import Address, Courier, Pace
+from appliance.courier import Address, Courier, Ordered, Pace
 from appliance.ledger import Ledger
 from appliance.window.desk import Desk
 from appliance.window.facts import Fact, PressStray
@@ -75,10 +75,10 @@ class Window:
             pace=self._pace,
         )
 
-    def _order(self, order: str, name: str) -> None:
-        if order in self.cannot:
-            raise ZeroDivisionError(order)
-        self.orders.append((order, name))
+    def _order(self, order: Ordered) -> None:
+        if order.order in self.cannot:
+            raise ZeroDivisionError(order.order)
+        self.orders.append((order.order, order.name))
 
     def _linked(self) -> None:
         self.links += 1

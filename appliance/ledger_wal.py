@@ -1,0 +1,189 @@
+"""Facts that a damaged write-ahead log has lost: SQLite reads it up to the first frame that is not right.
+
+What lies behind that frame was committed, and the county may have it. So at each start, before anything is written:
+- SQLite recovers the log, and says in its shared memory how many frames it took;
+- a frame behind those is of the present log when it has the log's salts, when its checksum goes on from the frame
+  before (the salts are not summed), or when it looks like nothing that SQLite leaves there: former salts are lower;
+- any of them is a loss, but for what a kill leaves of a transaction: whole frames, none of which commits.
+
+The bound: a fact takes more than 256 bytes of a page of 4096, so a frame holds at most `FACTS_A_FRAME`; a commit writes
+two pages at least, and draws at most one number of each kind. The window goes on beyond so many, and no sequence and no
+number is given twice. The log is copied beside the ledger first, for whoever wants to look.
+"""
+
+import os
+import shutil
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from appliance.window.desk import Desk, skip_numbers
+from appliance.window.moment import CHINA
+
+FACTS_A_FRAME = 16
+HEADER, FRAME = struct.Struct(">8I"), struct.Struct(">6I")
+BIG_ENDIAN = 0x377F0683
+PAGE = 4096
+OLDER = 1 << 20
+"""So many times a log may have begun anew, each adding one to its first salt, for what is left of it to be known."""
+
+Pair = tuple[int, int]
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """How many frames were written and are no longer read, and the copy of their log."""
+
+    frames: int
+    copy: Path
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of one kind the lost commits can have drawn at most."""
+        return self.frames // 2 + 1
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One frame of the log: its number from 1, whether it ends a commit, its salts, its checksum, all its bytes."""
+
+    number: int
+    commits: bool
+    salts: Pair
+    sums: Pair
+    content: bytes
+
+
+def loss_of(path: Path) -> Loss | None:
+    """What the log of a ledger has lost; somebody must have it open, so that SQLite has recovered the log."""
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size <= HEADER.size:
+        return None
+    taken = _recovered(path)
+    lost = _lost(log, taken)
+    return Loss(lost - taken, _copy(path, log)) if lost else None
+
+
+def settle(path: Path, loss: Loss, today: str) -> None:
+    """Go on beyond everything that the lost frames can have given, in one transaction, before any other is written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("BEGIN IMMEDIATE")
+        last = last_given(connection)
+        add_hole(connection, last + 1, last + FACTS_A_FRAME * loss.frames)
+        add = "INSERT INTO meta VALUES ('lost', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+        connection.execute(add, (loss.numbers,))
+        state = connection.execute("SELECT state FROM desk").fetchone()[0]
+        if state:
+            desk = skip_numbers(msgspec.json.decode(state, type=Desk), loss.numbers, today)
+            connection.execute("UPDATE desk SET state = ?", (msgspec.json.encode(desk),))
+        connection.execute("COMMIT")
+
+
+# ---- sequences that are no facts --------------------------------------------------------------------------------
+
+
+def last_given(connection: sqlite3.Connection) -> int:
+    """The newest sequence that can have been given, whatever is left of its fact."""
+    queries = (
+        "SELECT max(seq) FROM facts",
+        "SELECT max(seq) FROM outbox",
+        "SELECT seq FROM sqlite_sequence WHERE name = 'facts'",
+    )
+    found = [connection.execute(query).fetchone() for query in queries]
+    return max([row[0] for row in found if row and row[0]] + [high for _, high in holes(connection)], default=0)
+
+
+def holes(connection: sqlite3.Connection) -> list[Pair]:
+    """The ranges of sequences that are known to have no fact: lost with the log, or missing on the card."""
+    rows = connection.execute("SELECT name, value FROM meta WHERE name > 'hole ' AND name < 'hole!'")
+    return sorted((int(name.split()[1]), int(high)) for name, high in rows)
+
+
+def add_hole(connection: sqlite3.Connection, low: int, high: int) -> None:
+    """Note that these sequences have no fact, so that nobody looks for them again."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"hole {low}", high))
+
+
+# ---- the log ----------------------------------------------------------------------------------------------------
+
+
+def _recovered(path: Path) -> int:
+    """How many frames SQLite took from the log: `mxFrame` of the index header in its shared memory."""
+    with path.with_name(path.name + "-shm").open("rb") as shared:
+        header = shared.read(24)
+    return int(struct.unpack_from("=I", header, 16)[0]) if len(header) == 24 else 0
+
+
+def _copy(path: Path, log: Path) -> Path:
+    """The log beside the ledger, under a dated name; that there is no room for it changes nothing else."""
+    aside = path.with_name(f"{path.stem}-lost-{datetime.now(CHINA):%Y%m%d-%H%M%S}.wal")
+    try:
+        shutil.copyfile(log, aside)
+    except OSError:
+        aside.unlink(missing_ok=True)
+    return aside
+
+
+def _lost(log: Path, taken: int) -> int:
+    """The number of the last frame of the present log, when one behind the `taken` ones is lost; else 0."""
+    with log.open("rb") as file:
+        header = file.read(HEADER.size)
+        magic, _, _, _, *salts, one, two = HEADER.unpack(header)
+        sound = checksum(header[:24], (0, 0), magic == BIG_ENDIAN) == (one, two)
+        frames = _frames(file.fileno(), max(taken, 1))
+        first = next(frames, None)
+        if first is None:
+            return 0
+        # Without its header SQLite takes nothing of a log; then the first frame says whose the rest is.
+        whose: Pair = (salts[0], salts[1]) if sound else first.salts
+        if taken:
+            return _last(frames, whose, first.sums, magic == BIG_ENDIAN)
+        again = _frames(file.fileno(), 1)
+        return _last(again, whose, (one, two) if sound else (-1, -1), magic == BIG_ENDIAN)
+
+
+def _last(frames: Iterator[Frame], whose: Pair, sums: Pair, big_endian: bool) -> int:
+    last, lost, alive = 0, False, True
+    for frame in frames:
+        goes_on = alive and _goes_on(frame, sums, big_endian)
+        ours = frame.salts == whose or goes_on or not _older(frame.salts, whose)
+        if ours:
+            last = frame.number
+            lost |= not (frame.salts == whose and goes_on and not frame.commits)
+        # What a former log has left cannot go on from this one: only the first of it is worth the sum.
+        alive, sums = ours, frame.sums
+    return last if lost else 0
+
+
+def _frames(file: int, first: int) -> Iterator[Frame]:
+    number, length = first, FRAME.size + PAGE
+    while len(raw := os.pread(file, length, HEADER.size + (number - 1) * length)) == length:
+        _, pages, *salts, one, two = FRAME.unpack_from(raw)
+        yield Frame(number, pages != 0, (salts[0], salts[1]), (one, two), raw)
+        number += 1
+
+
+def _older(salts: Pair, whose: Pair) -> bool:
+    """Whether a former log left this: each log adds one to the first salt of the log before."""
+    return 0 < (whose[0] - salts[0]) % (1 << 32) < OLDER
+
+
+def _goes_on(frame: Frame, sums: Pair, big_endian: bool) -> bool:
+    if min(sums) < 0:
+        return False
+    return checksum(frame.content[:8] + frame.content[FRAME.size :], sums, big_endian) == frame.sums
+
+
+def checksum(content: bytes, start: Pair, big_endian: bool) -> Pair:
+    """SQLite's checksum of a log: two sums over four bytes in turn."""
+    one, two = start
+    words = struct.unpack(f"{'>' if big_endian else '<'}{len(content) // 4}I", content)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = (one + even + two) & 0xFFFFFFFF
+        two = (two + odd + one) & 0xFFFFFFFF
+    return one, two
