@@ -123,14 +123,14 @@ def mqtt_io_side(place: Path, port: int, ear: Ear, *, interrupts: bool) -> Itera
 
 
 @contextlib.contextmanager
-def window_side(place: Path, port: int) -> Iterator[Side]:
-    """The window at its counter, online."""
+def window_side(place: Path, port: int, *within: str) -> Iterator[Side]:
+    """The window at its counter, online; `within` is a command that ends in its own."""
     finger = Finger(place / "window.finger")
     panel = free_port()
     with (
         window.network_printer() as printer,
         Process(
-            _command(finger, window.write_settings(place, port, panel, printer)),
+            [*within, *_command(finger, window.write_settings(place, port, panel, printer))],
             place / "window.log",
             window.unit_environment(),
         ) as process,
