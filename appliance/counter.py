@@ -1,7 +1,7 @@
 """The counter: the one door through which everything that changes the window goes.
 
 The rule: decide, commit, then act. One lock, one pure `decide`, one transaction, and only then the bells that wake
-lamps, pages, printer and courier.
+lamps, pages, printer and courier; a press wakes only those who see something else by it.
 """
 
 import logging
@@ -48,11 +48,20 @@ Bell = Callable[[], None]
 
 
 class Watch:
-    """One who wants to know that something changed."""
+    """One who wants to know that something changed: anything, or what `of` takes from a desk."""
 
-    def __init__(self, leave: Callable[["Watch"], None]) -> None:
+    def __init__(self, leave: Callable[["Watch"], None], of: Callable[[Desk], object] | None, desk: Desk) -> None:
         self._changed = threading.Event()
         self._leave = leave
+        self._of = of
+        self._seen = of(desk) if of else None
+
+    def sees(self, desk: Desk) -> bool:
+        """Whether this desk is another one for whoever watches; each desk in its turn, under the counter's lock."""
+        if self._of is None:
+            return True
+        seen, self._seen = self._seen, self._of(desk)
+        return bool(seen != self._seen)
 
     def ring(self) -> None:
         """Something changed."""
@@ -81,6 +90,7 @@ class Counter:
         self._desk: Desk = ledger.desk()
         self._first: Bell | None = None
         self._bells: tuple[Bell, ...] = ()
+        self._watches: tuple[Watch, ...] = ()
         self._full = False
         self._refused = 0
         self._untold: dict[str, Happening] = {}
@@ -110,8 +120,11 @@ class Counter:
             if facts:
                 self._commit(facts, happening)
             self._chatter = chatter
-        if facts or isinstance(happening, TimePasses):
+            watches = self._seeing() if facts else []
+        if isinstance(happening, TimePasses):
             self.ring()
+        elif facts:
+            self._ring(watches)
         return facts
 
     def tell(self, happening: Happening) -> None:
@@ -298,14 +311,19 @@ class Counter:
         """Ring this bell after every change, from the thread that made it; it must only wake somebody."""
         self._bells = (*self._bells, bell)
 
-    def watch(self) -> Watch:
-        """A watch that hears of every change from now on."""
-        watch = Watch(self._unwatch)
-        self.ring_for(watch.ring)
+    def watch(self, of: Callable[[Desk], object] | None = None) -> Watch:
+        """A watch that hears of every change from now on; with `of`, only when that takes another value from the desk.
+
+        What no desk tells (time, a full card, a reprint) is rung to every watch.
+        """
+        with self._lock:
+            watch = Watch(self._unwatch, of, self._desk)
+            self._watches = (*self._watches, watch)
         return watch
 
     def _unwatch(self, watch: Watch) -> None:
-        self._bells = tuple(bell for bell in self._bells if bell != watch.ring)
+        with self._lock:
+            self._watches = tuple(one for one in self._watches if one is not watch)
 
     def ring_first(self, bell: Bell) -> None:
         """Ring this bell before all others, and give whom it wakes a head start."""
@@ -313,11 +331,24 @@ class Counter:
 
     def ring(self) -> None:
         """Wake everybody."""
+        with self._lock:
+            self._seeing()
+            watches = list(self._watches)
+        self._ring(watches)
+
+    def _seeing(self) -> list[Watch]:
+        """The watches that see something else on this desk; whoever is rung for another reason has seen it too."""
+        return [watch for watch in self._watches if watch.sees(self._desk)]
+
+    def _ring(self, watches: list[Watch]) -> None:
         if self._first is not None:
             self._first()
-            # Whoever else is woken takes the interpreter from the courier in the middle of its sending, and the fact
-            # leaves as much later; a lamp has thirty milliseconds.
-            time.sleep(HEAD_START_S)
+            if watches or self._bells:
+                # Whoever else is woken takes the interpreter from the courier in the middle of its sending, and the
+                # fact leaves as much later; a lamp has thirty milliseconds.
+                time.sleep(HEAD_START_S)
+        for watch in watches:
+            watch.ring()
         for bell in self._bells:
             bell()
 

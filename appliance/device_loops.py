@@ -23,7 +23,8 @@ class LampLoop:
     def __init__(self, counter: Counter, lamps: Lamps) -> None:
         self._counter = counter
         self._lamps = lamps
-        self._watch = counter.watch()
+        # What the lamps say hangs on these; how long a prompt has run is rung to everybody.
+        self._watch = counter.watch(lambda desk: (desk.prompt, desk.visit, desk.away))
         self._report = Report("lamps", counter.tell, GRACE_S)
 
     def step(self) -> None:

@@ -14,7 +14,7 @@ class Hourglass:
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
-        self._watch = counter.watch()
+        self._watch = counter.watch(lambda desk: desk.prompt)
         self._prompting = False
 
     def step(self) -> None:

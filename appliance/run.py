@@ -3,10 +3,10 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from appliance import notify
+from appliance import notify, wire
 from appliance.clock import Clock
 from appliance.counter import Counter
-from appliance.courier import Courier, Pace
+from appliance.courier import Courier, Ordered, Pace
 from appliance.device_loops import GRACE_S, CameraLoop, LampLoop, fails
 from appliance.devices.condition import Condition
 from appliance.devices.lamps import Lamps
@@ -131,8 +131,9 @@ class Window:
         self.counter.ring_first(self.courier.wake)
         self.loops.add("network", lambda: self.courier.step(5))
 
-    def _take_order(self, order: str, name: str) -> None:
-        self.counter.tell(OrderArrives(at=self.counter.moment(), order=order, name=name))
+    def _take_order(self, order: Ordered) -> None:
+        data = wire.encode(order.replay) if order.replay else b"null"
+        self.counter.tell(OrderArrives(at=self.counter.moment(), order=order.order, name=order.name, data=data))
 
     def _show_link(self) -> None:
         if self._panel is not None:
@@ -210,9 +211,7 @@ class Window:
             ),
             link=self.courier.link,
             preview=preview(self._write, self._profile.cells, self._glyphs),
-            health=lambda: health_page(
-                self.counter, self.courier.link(), self.loops.late(), self.loops.late(vital=True)
-            ),
+            health=self._health_page,
             hardware=self._hardware(),
             viewers=panel.viewers,
         )
@@ -223,6 +222,10 @@ class Window:
         self.loops.add("web", server.step)
         if self.settings.bench.enabled:
             self.loops.add("bench", self._panel.step_bench)
+
+    def _health_page(self) -> dict[str, object]:
+        courier, loops = self.courier, self.loops
+        return health_page(self.counter, courier.link(), courier.behind_s(), loops.late(), loops.late(vital=True))
 
     def _hardware(self) -> "Bench | None":
         if self._cable is None:

@@ -87,8 +87,11 @@ def _printer(condition: Condition) -> wire.PrinterState:
     return wire.PrinterState(state=condition.state, paper=paper, reason=condition.reason)
 
 
-def health_page(counter: Counter, link: Link, late: list[str], lost: list[str]) -> dict[str, object]:
-    """What `/healthz` says: `ok` while every vital loop comes round (none is `lost`) and the card takes facts."""
+def health_page(counter: Counter, link: Link, behind_s: float, late: list[str], lost: list[str]) -> dict[str, object]:
+    """What `/healthz` says: `ok` while every vital loop comes round (none is `lost`) and the card takes facts.
+
+    `behind_s` is how long the oldest fact waits for the county while there is a connection, `doubt` who owes an answer.
+    """
     view = counter.view()
     return {
         "ok": view.kept and not lost,
@@ -97,6 +100,8 @@ def health_page(counter: Counter, link: Link, late: list[str], lost: list[str]) 
         "ledger": counter.ledger.id,
         "state": view.state,
         "connected": link.connected,
+        "doubt": link.doubt,
         "unsent": link.depth,
+        "behind_s": round(behind_s, 1),
         "late": late,
     }

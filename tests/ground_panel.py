@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -33,6 +34,7 @@ class Line(msgspec.Struct):
     county: bool | None = True
     since: datetime = datetime(2026, 11, 23, 8, 30, tzinfo=CHINA)
     depth: int = 0
+    doubt: Literal["", "broker", "county"] = ""
 
 
 SETTINGS = WindowSettings(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from appliance.courier.flight import RESERVED, WINDOW, Flight, backoff, patience
+from appliance.courier.flight import NEVER, RESERVED, WINDOW, Flight, backoff, patience
+from appliance.courier.letters import merged
 
 chances = st.floats(0, 1, exclude_max=True)
 
@@ -35,8 +36,8 @@ def test_patience_grows_from_ten_seconds_to_a_minute_with_a_fifth_of_chance(time
     assert 0.8 * plain <= patience(times, chance) <= 1.2 * plain
 
 
-def test_old_facts_leave_eight_places_for_live_ones() -> None:
-    flight = Flight[One](horizon=100)
+def test_old_facts_leave_sixteen_places_for_live_ones() -> None:
+    flight = Flight[One](horizon=200)
     for seq in range(1, flight.old_room() + 1):
         flight.launch(One(seq), 0.0, 0.5)
     assert (len(flight), flight.old_room(), flight.live_room()) == (WINDOW - RESERVED, 0, RESERVED)
@@ -53,8 +54,8 @@ def test_acknowledgements_in_any_order_and_named_twice_count_once() -> None:
     flight = Flight[One](horizon=40)
     for seq in range(1, 21):
         flight.launch(One(seq), 0.0, 0.5)
-    assert flight.land([(19, 20), (1, 2), (2, 3), (500, 9_000_000_000)]) == 5
-    assert flight.land([(1, 3), (19, 20)]) == 0
+    assert flight.land(merged([(19, 20), (1, 2), (2, 3), (500, 9_000_000_000)]), 1.0) == 5
+    assert flight.land([(1, 3), (19, 20)], 1.0) == 0
     assert len(flight) == 15
 
 
@@ -67,7 +68,61 @@ def test_what_is_hastened_is_due_oldest_first_and_keeps_its_growing_patience() -
     assert [fact.seq for fact in flight.due(0.0)] == [1, 2, 3]
     for fact in flight.due(0.0):
         flight.launch(fact, 0.0, 0.5)
+    assert flight.next_due() <= 20.0
+    assert flight.due(19.9) == []
     assert flight.next_due() == 20.0
+
+
+def test_the_county_owes_an_answer_from_the_first_fact_that_went_until_it_gives_one() -> None:
+    flight = Flight[One](horizon=0)
+    assert flight.owes_since == NEVER
+    flight.launch(One(1), 5.0, 0.5)
+    flight.launch(One(2), 6.0, 0.5)
+    assert flight.owes_since == 5.0
+    flight.land([(1, 1)], 7.0)
+    assert flight.owes_since == 7.0, "it is there, and has not yet answered for the second"
+    flight.land([(2, 2)], 8.0)
+    assert flight.owes_since == NEVER
+
+
+def test_a_fact_that_was_passed_over_is_no_sign_of_a_dead_county_until_it_goes_again() -> None:
+    flight = Flight[One](horizon=0)
+    for seq in (1, 2, 3):
+        flight.launch(One(seq), 1.0, 0.5)
+    flight.land([(2, 3)], 2.0)
+    assert flight.owes_since == NEVER
+    flight.launch(One(1), 11.0, 0.5)
+    assert flight.owes_since == 11.0
+
+
+def test_the_oldest_waits_since_the_connection_if_it_is_old_and_since_it_went_if_it_is_live() -> None:
+    flight = Flight[One](horizon=2, began=100.0)
+    assert flight.waits_since() == 100.0
+    for seq in (1, 2):
+        flight.launch(One(seq), 101.0, 0.5)
+    flight.launch(One(3), 105.0, 0.5)
+    flight.launch(One(4), 106.0, 0.5)
+    flight.land([(1, 2)], 107.0)
+    assert flight.waits_since() == 105.0
+    flight.launch(One(3), 115.0, 0.5)
+    assert flight.waits_since() == 105.0, "that it went again makes it no younger"
+    flight.land([(3, 4)], 116.0)
+    assert flight.waits_since() == NEVER
+
+
+def test_facts_that_come_back_into_the_ledger_s_outbox_are_old_ones() -> None:
+    flight = Flight[One](horizon=0)
+    for seq in range(1, 51):
+        flight.launch(One(seq), 0.0, 0.5)
+    flight.land([(1, 40)], 1.0)
+    assert flight.old_room() == 0
+    flight.look_back(2.0)
+    assert (flight.old_room(), flight.live_room()) == (WINDOW - RESERVED - 10, RESERVED)
+    flight.launch(One(7), 3.0, 0.5)
+    assert flight.old_after == 7
+    flight.land([(7, 7), (41, 50)], 4.0)
+    assert len(flight) == 0
+    assert flight.old_room() == WINDOW - RESERVED
 
 
 class Voyages(RuleBasedStateMachine):
@@ -75,12 +130,12 @@ class Voyages(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.horizon, self.last, self.now = 60, 60, 0.0
+        self.horizon, self.last, self.now = 240, 240, 0.0
         self.flight = Flight[One](self.horizon)
         self.acknowledged: set[int] = set()
         self.went: list[int] = []
 
-    @rule(number=st.integers(1, 40))
+    @rule(number=st.integers(1, 100))
     def press(self, number: int) -> None:
         self.last += number
 
@@ -96,8 +151,8 @@ class Voyages(RuleBasedStateMachine):
     @rule(data=st.data())
     def acknowledge(self, data: Any) -> None:
         low = data.draw(st.sampled_from(self.went))
-        high = low + data.draw(st.integers(0, 20))
-        self.flight.land([(low, high)])
+        high = low + data.draw(st.integers(0, 60))
+        self.flight.land([(low, high)], self.now)
         self.acknowledged |= set(range(low, high + 1)) & set(self.went)
 
     @rule(seconds=st.floats(0.1, 100))

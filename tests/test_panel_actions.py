@@ -210,6 +210,20 @@ def test_a_county_that_is_not_there_is_told_from_a_network_that_is_not(
     assert phrases.LINKED_NO_COUNTY in client.get("/").get_data(as_text=True)
 
 
+def test_a_county_that_owes_an_answer_is_neither_connected_nor_cut_off(
+    client: FlaskClient, ground: PanelGround
+) -> None:
+    ground.link.doubt, ground.link.depth = "broker", 2
+    page = client.get("/").get_data(as_text=True)
+    assert phrases.LINK_DOUBTED in page
+    assert "未上报 2 条" in page
+    assert phrases.LINKED not in page
+    ground.link.doubt = "county"
+    assert phrases.LINK_DOUBTED in client.get("/devices").get_data(as_text=True)
+    ground.link.county = False
+    assert phrases.LINKED_NO_COUNTY in client.get("/").get_data(as_text=True), "it has said that it goes"
+
+
 def test_while_the_card_takes_nothing_the_panel_is_loud_and_says_so_of_every_touch(
     client: FlaskClient, ground: PanelGround
 ) -> None:

@@ -2,6 +2,7 @@
 
 from appliance.courier.courier import Courier, Link
 from appliance.courier.dial import Address
+from appliance.courier.letters import Ordered
 from appliance.courier.line import Pace
 
-__all__ = ["Address", "Courier", "Link", "Pace"]
+__all__ = ["Address", "Courier", "Link", "Ordered", "Pace"]

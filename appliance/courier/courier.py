@@ -9,8 +9,13 @@ The rules:
   so that a press seldom finds the card busy with it. Killed in between, the county gets those facts twice and keeps
   them once.
 - An acknowledgement for another ledger is none of ours: the card may have been replaced.
-- What cannot be read is counted, told to the journal once, and never stops the courier. What is a fault of ours raises:
-  a loop that ends, ends the process.
+- What cannot be read, or cannot be handled whatever it raises, is counted, told to the journal once of each kind, and
+  never stops the courier. At most five orders a second are handled, ten at once: the county says the others again.
+  What is a fault of ours raises: a loop that ends, ends the process.
+- The line is in doubt while the broker, or the county behind it, owes an answer for some seconds. The county is there
+  when its presence says so, and when it has acknowledged something since its presence said that it is not: of two
+  collectors one may have gone.
+- Facts that come back into the outbox (the county asks for them again) are old facts of a flight that looks back.
 """
 
 import logging
@@ -19,13 +24,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from appliance import wire
 from appliance.courier import letters
 from appliance.courier.dial import Address
-from appliance.courier.flight import Flight
+from appliance.courier.flight import NEVER, Flight
 from appliance.courier.line import Line, Pace, Will
 from appliance.courier.standing import Standing
 from appliance.ledger import Kept, Ledger, NotKept
@@ -37,12 +43,20 @@ BATCH = 256
 WRITE_AFTER, NOTICE_AFTER = 0.5, 0.2
 NEWS_AFTER = 2.0
 """Seconds after which a presence of the county is no longer the retained one that greets every connection."""
+TAKEN_IN = 200
+"""Messages that one step takes in before facts go again."""
+ORDERS_AT_ONCE, ORDERS_A_SECOND = 10.0, 5.0
+"""Each is a commit, and no county means more."""
+
+
+StrayKind = letters.Kind | Literal["too_many_orders", "broken"]
 
 
 class Link(msgspec.Struct, frozen=True):
     """How the window stands with the county; `since` is when `connected` last changed, `depth` the facts not yet there.
 
     `trouble` is empty while connected, else unreachable, unanswered, refused or lost; `county` is None until known.
+    `doubt` says who owes an answer for some seconds while the connection stands.
     """
 
     connected: bool
@@ -50,13 +64,14 @@ class Link(msgspec.Struct, frozen=True):
     depth: int
     trouble: str = ""
     county: bool | None = None
+    doubt: Literal["", "broker", "county"] = ""
 
 
 class Courier:
-    """Carries one window's facts; all but `wake` and `link` belong to the one thread that calls `step` and `close`.
+    """Carries one window's facts; all but `wake`, `link` and `behind_s` belong to the thread that calls `step`.
 
-    `on_order` gets an order's id and name each time the county says it; `on_link` is called from our thread whenever
-    `link` changed. What either raises ends the courier.
+    `on_order` gets an order each time the county says it, and what it raises puts that order aside;
+    `on_link` is called from our thread whenever `link` changed, and what it raises ends the courier.
     """
 
     def __init__(
@@ -68,7 +83,7 @@ class Courier:
         status: Callable[[], wire.Status],
         health: Callable[[], wire.Health],
         now: Callable[[], datetime],
-        on_order: Callable[[str, str], object],
+        on_order: Callable[[letters.Ordered], object],
         on_link: Callable[[], object] = lambda: None,
         pace: Pace | None = None,
     ) -> None:
@@ -83,10 +98,13 @@ class Courier:
         self._landed = 0
         self._write_at = float("inf")
         self._county: wire.Presence | None = None
+        self._county_there: bool | None = None
         self._arrived_at = 0.0
+        self._orders, self._orders_at = ORDERS_AT_ONCE, 0.0
+        self._waits_since = NEVER
         self._link = Link(False, now(), ledger.backlog()[0])
         self._moved, self._notice_at = False, 0.0
-        self.strays: dict[letters.Kind, int] = {}
+        self.strays: dict[StrayKind, int] = {}
 
     def wake(self) -> None:
         """There is something new to carry; from any thread, cheap."""
@@ -96,6 +114,10 @@ class Courier:
         """How the window stands with the county; from any thread."""
         return self._link
 
+    def behind_s(self) -> float:
+        """Seconds that the oldest fact waits for the county while there is a connection, else 0; from any thread."""
+        return max(0.0, time.monotonic() - self._waits_since)
+
     def step(self, timeout: float) -> None:
         """One turn: wait at most `timeout` seconds for the network or a wake, then do what is due."""
         woken = self._line.wait(max(0.0, min(timeout, self._next_due() - time.monotonic())))
@@ -103,7 +125,8 @@ class Courier:
         if self._line.up:
             self._work(woken)
         if not self._line.up:
-            self._flight, self._county = None, None
+            self._flight, self._county, self._county_there = None, None, None
+        self._waits_since = self._flight.waits_since() if self._flight else NEVER
         self._moved |= woken
         if time.monotonic() >= self._write_at:
             self._write_acked()
@@ -115,15 +138,23 @@ class Courier:
         self._take_in()
         if not self._line.choked:
             self._carry(self._flight)
+            self._line.flush()
         self._standing.tell(woken)
+        self._line.flush()
 
     def _next_due(self) -> float:
-        due = min(self._write_at, self._notice_at if self._moved else float("inf"))
+        due = min(self._write_at, self._notice_at if self._moved else NEVER)
         if self._flight is None:
             return due
+        if self._line.waiting:
+            return 0.0
         # What cannot be written now wakes us by the socket, not by the clock.
-        again = float("inf") if self._line.choked else self._flight.next_due()
-        return min(due, again, self._standing.look_at)
+        again = NEVER if self._line.choked else self._flight.next_due()
+        return min(due, again, self._doubt_due(self._flight), self._standing.look_at, self._line.next_due())
+
+    def _doubt_due(self, flight: Flight[Kept]) -> float:
+        due = flight.owes_since + self._pace.doubt
+        return due if self._link.doubt == "" or due > time.monotonic() else NEVER
 
     def close(self) -> None:
         """Say that the window goes, let go of the line, and write down what the county has acknowledged."""
@@ -146,7 +177,8 @@ class Courier:
         self._line.subscribe(letters.topics(self._window))
         self._standing.say_presence()
         self._line.subscribe([wire.window_topic(self._window, "presence")])
-        return Flight(self._ledger.last_seq, first=self._pace.resend_first, last=self._pace.resend_last)
+        pace, began = self._pace, self._arrived_at
+        return Flight(self._ledger.last_seq, began, first=pace.resend_first, last=pace.resend_last)
 
     # ---- out ----------------------------------------------------------------------------------------------------
 
@@ -162,20 +194,13 @@ class Courier:
     def _next_old(self, flight: Flight[Kept], room: int) -> list[Kept]:
         if not self._waiting:
             kept = self._ledger.unsent(BATCH, flight.old_after)
-            self._waiting.extend(fact for fact in kept if fact.seq <= flight.horizon)
+            self._waiting.extend(fact for fact in kept if fact.seq <= flight.horizon and fact.seq not in flight)
         facts = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not facts:
             flight.no_more_old()
         return facts
 
     def _launch(self, flight: Flight[Kept], facts: list[Kept], now: float) -> None:
-        if len(facts) > 1:
-            with self._line.together():
-                self._publish(flight, facts, now)
-        else:
-            self._publish(flight, facts, now)
-
-    def _publish(self, flight: Flight[Kept], facts: list[Kept], now: float) -> None:
         for fact in facts:
             if not self._line.publish(wire.window_topic(self._window, "fact", fact.type), fact.payload):
                 return
@@ -184,37 +209,56 @@ class Courier:
     # ---- in -----------------------------------------------------------------------------------------------------
 
     def _take_in(self) -> None:
-        while self._line.messages:
-            topic, payload = self._line.messages.popleft()
-            letter = letters.read(self._window, self._ledger.id, self._ledger.last_seq, topic, payload)
-            match letter:
-                case letters.Acked(ranges):
-                    self._take_acked(ranges)
-                case letters.Ordered(order, name):
-                    self._on_order(order, name)
-                case letters.OwnPresence(presence):
-                    # A broker may say the will of our last connection after our first word on this one.
-                    if not presence.online:
-                        self._standing.say_presence()
-                case letters.CountyPresence(presence):
-                    self._take_county(presence)
-                case letters.Stray(kind, why):
-                    self._lay_aside(kind, why)
+        for _ in range(TAKEN_IN):
+            message = self._line.take()
+            if message is None:
+                return
+            topic, payload = message
+            try:
+                self._take(letters.read(self._window, self._ledger.id, self._ledger.last_seq, topic, payload))
+            except Exception as problem:  # noqa: BLE001 - whatever one message leads to, the next is handled
+                self._lay_aside("broken", f"{topic[:200]}: {problem!r}"[:400])
+
+    def _take(self, letter: letters.Letter) -> None:
+        match letter:
+            case letters.Acked(ranges):
+                self._take_acked(ranges)
+            case letters.Ordered():
+                self._take_order(letter)
+            case letters.OwnPresence(presence):
+                # A broker may say the will of our last connection after our first word on this one.
+                if not presence.online:
+                    self._standing.say_presence()
+            case letters.CountyPresence(presence):
+                self._take_county(presence)
+            case letters.Stray(kind, why):
+                self._lay_aside(kind, why)
+
+    def _take_order(self, order: letters.Ordered) -> None:
+        now = time.monotonic()
+        self._orders = min(ORDERS_AT_ONCE, self._orders + (now - self._orders_at) * ORDERS_A_SECOND)
+        self._orders_at = now
+        if self._orders < 1:
+            self._lay_aside("too_many_orders", "more orders than a county means")
+            return
+        self._orders -= 1
+        self._on_order(order)
 
     def _take_acked(self, ranges: list[tuple[int, int]]) -> None:
+        now = time.monotonic()
         if self._flight is not None:
-            self._landed += self._flight.land(ranges)
+            self._landed += self._flight.land(ranges, now)
         self._acked.extend(ranges)
         late = 0.0 if self._landed >= BATCH else WRITE_AFTER
-        self._write_at = min(self._write_at, time.monotonic() + late)
-        self._moved = True
+        self._write_at = min(self._write_at, now + late)
+        self._moved = self._county_there = True
         self._line.prove()
 
     def _take_county(self, presence: wire.Presence) -> None:
         known, flight = self._county, self._flight
         if known and not presence.online and presence.session < known.session:
             return
-        self._county, self._moved = presence, True
+        self._county, self._county_there, self._moved = presence, presence.online, True
         if flight is None or not presence.online:
             return
         # Retained, it comes with the connection and is no news; later, it is a county that was not there before.
@@ -222,7 +266,7 @@ class Courier:
         if new:
             flight.hasten()
 
-    def _lay_aside(self, kind: letters.Kind, why: str) -> None:
+    def _lay_aside(self, kind: StrayKind, why: str) -> None:
         if kind not in self.strays:
             log.warning("ignored, and the next of its kind without a word: %s", why)
         self.strays[kind] = self.strays.get(kind, 0) + 1
@@ -245,16 +289,31 @@ class Courier:
 
     def _notice(self) -> None:
         known, now = self._link, time.monotonic()
-        turned = known.connected != self._line.up or known.trouble != self._line.trouble
+        doubt = self._doubt(now)
+        turned = known.connected != self._line.up or known.trouble != self._line.trouble or known.doubt != doubt
         if not turned and not (self._moved and now >= self._notice_at):
             return
         self._moved, self._notice_at = False, now + NOTICE_AFTER
-        county = self._county.online if self._county else None
         since = known.since if known.connected == self._line.up else self._now()
         depth = max(0, self._ledger.backlog()[0] - self._landed)
-        self._link = Link(self._line.up, since, depth, self._line.trouble, county)
+        self._look_back(depth, now)
+        self._link = Link(self._line.up, since, depth, self._line.trouble, self._county_there, doubt)
         if self._link != known:
             self._on_link()
+
+    def _doubt(self, now: float) -> Literal["", "broker", "county"]:
+        if self._line.doubted:
+            return "broker"
+        owes = self._flight is not None and now - self._flight.owes_since >= self._pace.doubt
+        return "county" if owes else ""
+
+    def _look_back(self, depth: int, now: float) -> None:
+        flight = self._flight
+        if flight is None or flight.old_wait or self._acked or flight.live_after < self._ledger.last_seq:
+            return
+        if depth > len(flight):
+            flight.look_back(now)
+            self._moved = True
 
 
 def _same(known: wire.Presence, presence: wire.Presence) -> bool:

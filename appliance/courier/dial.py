@@ -82,10 +82,9 @@ def hurry(line: object) -> None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def hold_back(line: object, held: bool) -> None:
-    """Gather what is sent from now on into full packets, or send what was gathered, so the broker wakes up once."""
-    if isinstance(line, socket.socket) and line.family != socket.AF_UNIX:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
+def wake_beyond(line: socket.socket, answer: int) -> None:
+    """Let poll() tell of this connection only once more than the bytes of a mere answer have come, or its end."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, answer + 1)
 
 
 class Dialling:

@@ -3,11 +3,16 @@
 The rules:
 
 - paho runs no thread here. `wait` sleeps in our own poll() over the connection and a wake, so a file descriptor over
-  1023 is no trouble, and a publish writes to the socket at once.
-- paho's callbacks only set flags and fill queues. Whatever raises, raises out of `turn` and ends the process.
+  1023 is no trouble. Messages are cut out of the connection and written into it by a `Stream`; what is published
+  leaves with `flush`, all of it together.
+- paho's callbacks only set flags. Whatever the broker's bytes make it raise ends the connection; what is a fault of
+  ours raises out of `turn` and ends the process.
 - Each connection is a new client with a new session: paho keeps nothing from one connection to the next, the session is
   clean, and what must not be lost is in the ledger.
-- A broker that owes PUBACKs for 256 messages, does not greet within 5 s or is silent for two keep-alives is left.
+- Everything that we send asks for an answer, and after `keepalive` seconds without a word either way we ask for one. A
+  broker that has not said anything for `doubt` seconds since it was asked is doubted, for `silence` seconds left; also
+  one that owes PUBACKs for 512 messages or does not greet within 5 s.
+- A PUBACK or a PINGRESP alone wakes nobody: it is read with what comes next, or when the broker would be doubted.
 - Between connections: a rest by `flight.backoff`. Failures in a row are forgotten once the line has proved itself.
 """
 
@@ -16,25 +21,27 @@ import logging
 import random
 import select
 import socket
-import ssl
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from appliance.courier.dial import Address, Dialling, hold_back, hurry, reach, trust
-from appliance.courier.flight import backoff
+from appliance import wire
+from appliance.courier.dial import Address, Dialling, hurry, reach, trust, wake_beyond
+from appliance.courier.flight import NEVER, backoff
+from appliance.courier.stream import Stream
 
 log = logging.getLogger("appliance.courier")
 
-OWED = 256
+OWED = 512
 """Messages that a broker may have taken without a PUBACK before it counts as broken."""
+
+ANSWER, TLS_ANSWER = 4, 33
+"""Bytes of the longest answer that says nothing new, a PUBACK, plain and as a TLS record."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +52,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     resend_first: float = 10.0
     resend_last: float = 60.0
     connect: float = 5.0
-    keepalive: int = 20
+    keepalive: int = 10
+    doubt: float = 3.0
+    """Before the broker or the county is doubted that owes an answer: a county may take a second for a batch."""
+    silence: float = 8.0
+    """Before a broker is left that owes an answer and says nothing at all."""
     proven: float = 30.0
     """A connection that lasted so long, or brought the county's word, ends a row of failures."""
     health: float = 60.0
@@ -71,14 +82,14 @@ class Stage(enum.Enum):
 
 
 class _Client(mqtt.Client):
-    """paho's client on a socket that `dial` has connected: paho's own connect looks the name up without any limit."""
+    """paho's client on a stream over what `dial` has connected: its own connect looks the name up without any limit."""
 
-    def __init__(self, window: str, line: socket.socket) -> None:
+    def __init__(self, window: str, stream: Stream) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, client_id=window, clean_session=True, reconnect_on_failure=False)
-        self._line = line
+        self._stream = stream
 
-    def _create_socket(self) -> socket.socket:
-        return self._line
+    def _create_socket(self) -> Any:
+        return self._stream
 
 
 class Line:
@@ -99,17 +110,22 @@ class Line:
         self._ear.setblocking(False)
         self._bell.setblocking(False)
         self._rung = False
+        self._poll = select.poll()
+        self._poll.register(self._ear, select.POLLIN)
+        self._listened = (-1, 0)
         self._client: _Client | None = None
+        self._stream: Stream | None = None
         self._dialling: Dialling | None = None
         self._greeting: ReasonCode | None = None
         self._until = 0.0
         self._failures = 0
         self._up_since = 0.0
+        self._asked = NEVER
+        self._spoke = self._heard = 0.0
         self.stage = Stage.RESTING
         self.session = 0
         self.trouble = ""
         """Why there is no connection: unreachable, unanswered, refused, lost; empty while there is one."""
-        self.messages: deque[tuple[str, bytes]] = deque()
 
     @property
     def up(self) -> bool:
@@ -129,44 +145,56 @@ class Line:
             return
 
     def wait(self, timeout: float) -> bool:
-        """Sleep until the connection or a wake has something, at most `timeout` seconds; move bytes; True if woken."""
-        poll = select.poll()
-        poll.register(self._ear, select.POLLIN)
-        line = self._client.socket() if self._client else None
-        if self._client and line:
-            poll.register(line.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-        ready = {number for number, _ in poll.poll(self._milliseconds(timeout))}
-        if self._client and line and (line.fileno() in ready or self._buffered()):
-            self._move(self._client)
+        """Sleep until connection or wake have something, at most `timeout` seconds; read and send; True if woken."""
+        stream, client = self._stream, self._client
+        number = self._listen_to(stream)
+        ready = [ready for ready, _ in self._poll.poll(self._milliseconds(timeout))]
+        if client and stream and (number in ready or stream.more or self._overdue):
+            self._move(client, stream)
         if self._ear.fileno() not in ready:
             return False
         self._hush()
         return True
 
+    def _listen_to(self, stream: Stream | None) -> int:
+        number = stream.fileno() if stream else -1
+        wanted = (0 if stream.full else select.POLLIN) | (select.POLLOUT if stream.unsent else 0) if stream else 0
+        if (number, wanted) != self._listened:
+            if self._listened[0] != number and self._listened[0] >= 0:
+                self._poll.unregister(self._listened[0])
+            if number >= 0:
+                self._poll.register(number, wanted)
+            self._listened = (number, wanted)
+        return number
+
+    @property
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._asked >= self._pace.doubt
+
     def _milliseconds(self, timeout: float) -> int:
-        if self._buffered():
+        if self._stream and self._stream.more and not self._stream.full:
             return 0
         if self.stage is not Stage.UP:
             timeout = min(timeout, max(0.0, self._until - time.monotonic()))
         return int(min(timeout, 5.0) * 1000 + 0.999)
-
-    def _buffered(self) -> bool:
-        """TLS may hold decrypted bytes that poll() cannot see."""
-        line = self._client.socket() if self._client else None
-        return isinstance(line, ssl.SSLSocket) and line.pending() > 0
 
     def _hush(self) -> None:
         self._ear.recv(4096)
         # After the bytes are gone and before anything is looked at: a ring from now on is a new byte.
         self._rung = False
 
-    def _move(self, client: _Client) -> None:
-        hurry(client.socket())
-        client.loop_read()
-        while self._buffered() and client.socket():
-            client.loop_read()
-        if client.want_write():
-            client.loop_write()
+    def _move(self, client: _Client, stream: Stream) -> None:
+        hurry(stream.sock)
+        if stream.fill():
+            self._heard = time.monotonic()
+            self._asked = self._heard if stream.silent_about else NEVER
+        try:
+            while stream.for_paho and client.socket() is not None:
+                client.loop_read()
+        except Exception as problem:  # noqa: BLE001 - whatever paho makes of a broker's bytes, they end only the connection
+            log.warning("what the broker sends is no MQTT: %r", problem)
+            stream.ended = True
+        stream.flush()
 
     def turn(self) -> None:
         """Take the line one stage further if it is time; never sleeps."""
@@ -207,28 +235,21 @@ class Line:
             connected.close()
             raise
         self.session, self._greeting = will.session, None
-        self._client = client = _Client(self._window, connected)
-        client.max_inflight_messages_set(0)
-        client.max_queued_messages_set(OWED)
+        # A large message that comes is none that we ask for, and is not kept.
+        self._stream = stream = Stream(connected, wire.MAX_PAYLOAD)
+        self._client = client = _Client(self._window, stream)
         client.will_set(will.topic, will.payload, qos=1, retain=True)
         if self._address.username is not None:
             client.username_pw_set(self._address.username, self._address.password)
         client.on_connect = self._on_connect
-        client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         client.connect_async(self._address.host, self._address.port, self._pace.keepalive)
         client.reconnect()
+        stream.flush()
         self.stage, self._until = Stage.GREETING, now + self._pace.connect
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
         self._greeting = reason
-
-    def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:  # no MQTT, but some brokers let it pass; no topic of ours looks like this
-            topic = "\ufffd"
-        self.messages.append((topic, bytes(message.payload)))
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
         for reason in reasons:
@@ -236,24 +257,47 @@ class Line:
                 log.error("the broker refused a subscription (%s): check its access list", reason)
 
     def _greet(self, now: float) -> None:
-        assert self._client is not None
         if self._greeting is not None and self._greeting.is_failure:
             self._fail("refused", f"{self._greeting}")
-        elif self._client.socket() is None:
+        elif self._broken:
             self._fail("lost", "the connection broke before the broker's greeting")
         elif self._greeting is not None:
             self.stage, self._up_since, self.trouble = Stage.UP, now, ""
+            self._asked, self._spoke, self._heard = NEVER, now, now
+            if self._stream:
+                wake_beyond(self._stream.sock, ANSWER if self._address.ca_file is None else TLS_ANSWER)
             log.info("connected to %r, session %d", self._address, self.session)
         elif now >= self._until:
             self._fail("unanswered", f"no greeting within {self._pace.connect:g} s")
 
     def _keep(self, now: float) -> None:
-        assert self._client is not None
-        self._client.loop_misc()
         if now - self._up_since >= self._pace.proven:
             self.prove()
-        if self._client.socket() is None:
+        if self._broken:
             self._fail("lost", "the connection broke")
+        elif now - self._asked >= self._pace.silence:
+            self._fail("lost", f"not a word for {self._pace.silence:g} s since it was asked")
+        elif now >= min(self._spoke, self._heard) + self._pace.keepalive and self._asked == NEVER and self._stream:
+            self._stream.ping()
+            self.flush()
+
+    @property
+    def _broken(self) -> bool:
+        return self._client is None or self._client.socket() is None or self._stream is None or self._stream.ended
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the broker has not said a word for some seconds since it was asked something."""
+        return self.up and self._overdue
+
+    def next_due(self) -> float:
+        """When `turn` has something to do, or `doubted` may change, though nothing comes; monotonic seconds."""
+        if not self.up:
+            return self._until
+        if self._asked == NEVER:
+            return min(self._spoke, self._heard) + self._pace.keepalive
+        doubt = self._asked + self._pace.doubt
+        return doubt if time.monotonic() < doubt else self._asked + self._pace.silence
 
     def prove(self) -> None:
         """The connection is a good one: the next failure is the first again."""
@@ -268,50 +312,55 @@ class Line:
         self.stage, self.trouble, self._until = Stage.RESTING, trouble, time.monotonic() + rest
 
     def _hang_up(self) -> None:
-        client, self._client = self._client, None
-        self.messages.clear()
-        line = client.socket() if client else None
-        if line is not None:
-            line.close()
+        stream, self._client, self._stream = self._stream, None, None
+        if stream is not None:
+            stream.close()
 
     def subscribe(self, topics: list[str]) -> None:
-        """Ask the broker for these topics at QoS 1."""
+        """Ask the broker for these topics at QoS 1; leaves with `flush`."""
         if self._client:
             self._client.subscribe([(topic, 1) for topic in topics])
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Write one message at QoS 1 to the socket now; False when there is no connection to write it to."""
-        if not self.up or self._client is None:
+        """Put one message at QoS 1 on its way, which leaves with `flush`; False when there is no connection for it."""
+        if not self.up or self._stream is None:
             return False
-        code = self._client.publish(topic, payload, qos=1, retain=retain).rc
-        if code == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+        if self._stream.owed >= OWED:
             self._fail("unanswered", f"the broker owes an answer to {OWED} messages")
-        return bool(code == MQTTErrorCode.MQTT_ERR_SUCCESS)
+            return False
+        self._stream.publish(topic.encode(), payload, retain=retain)
+        return True
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is published inside leaves in full packets, at the end at the latest."""
-        line = self._client.socket() if self._client else None
-        hold_back(line, True)
-        try:
-            yield
-        finally:
-            if line is not None and line.fileno() >= 0:
-                hold_back(line, False)
+    def flush(self) -> None:
+        """Send what was published, as much of it as the socket takes now."""
+        if self._stream is None or not self._stream.unsent:
+            return
+        self._spoke = time.monotonic()
+        if self._stream.silent_about:
+            self._asked = min(self._asked, self._spoke)
+        self._stream.flush()
+
+    def take(self) -> tuple[str, bytes] | None:
+        """The oldest message that has come, as topic and payload; None when there is none."""
+        message = self._stream.take() if self._stream else None
+        return (message[0].decode(errors="replace"), message[1]) if message else None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a message waits to be taken."""
+        return self._stream is not None and self._stream.waiting
 
     @property
     def choked(self) -> bool:
         """Whether bytes wait that the socket would not take."""
-        return self._client is not None and self._client.want_write()
+        return self._stream is not None and self._stream.unsent > 0
 
     def part(self, topic: str, payload: bytes, seconds: float = 1.0) -> None:
         """Say a retained last word, wait for the broker to have it, and leave without a will."""
         deadline = time.monotonic() + seconds
-        if self.up and self._client:
-            word = self._client.publish(topic, payload, qos=1, retain=True)
-            while word.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and not word.is_published():
-                if self._client.socket() is None or time.monotonic() >= deadline:
-                    break
+        if self.publish(topic, payload, retain=True) and self._client and self._stream:
+            self.flush()
+            while self._stream.owed and not self._broken and time.monotonic() < deadline:
                 self.wait(deadline - time.monotonic())
             self._client.disconnect()
         self.close()

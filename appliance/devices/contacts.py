@@ -1,7 +1,8 @@
 """Contacts that bounce: what a key or a switch really did, from edges and re-read levels.
 
 The rules:
-- the first edge counts at once; then the contact is not listened to for `bounce_s`, and its level is read again;
+- the first edge counts at once; then the contact is not listened to for `bounce_s`, and its level is read again, which
+  for a change that a reading found is needed only if edges came meanwhile;
 - a level that no edge announced counts all the same;
 - a key down for `stuck_s` is stuck, and silent until it is up again;
 - a key already down at the start is no press.
@@ -38,6 +39,7 @@ class Contact:
         """An edge; True when the contact changed."""
         before, self._level = self._level, closed
         if at.up < self._quiet_until:
+            self._owed = True
             return False
         if self._owed:
             # The card kept us longer than the bounce: what the contact had settled to was never read. A release in
@@ -48,7 +50,11 @@ class Contact:
     def reads(self, closed: bool, at: Moment) -> bool:
         """A level read; True when the contact changed without an edge that counted."""
         self._level = closed
-        return at.up >= self._quiet_until and self._becomes(closed, at)
+        if at.up < self._quiet_until:
+            return False
+        changed = self._becomes(closed, at)
+        self._owed = False
+        return changed
 
     def quiet_for(self, at: Moment) -> float | None:
         """Seconds until the level must be read after a bounce, None when it was."""
@@ -108,6 +114,12 @@ class Keys:
             if self._contacts[grade].reads(down, at):
                 happenings += self._changed(grade, down, at)
         return happenings + [KeySticks(at=at, grade=grade) for grade in self._newly_stuck(at)]
+
+    def unsettled(self, at: Moment) -> set[Grade]:
+        """The keys whose level must be read now, after a bounce or because they are held too long."""
+        return {grade for grade, contact in self._contacts.items() if contact.quiet_for(at) == 0.0} | {
+            grade for grade in self._held() if at.up - self._contacts[grade].since >= self._stuck_s
+        }
 
     def look_in(self, at: Moment) -> float:
         """Seconds until the levels must be read again because of what the keys did; infinite when they did nothing."""

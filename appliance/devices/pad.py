@@ -81,7 +81,7 @@ class Pad:
         self._lines: dict[Wire, Line] = {}
         self._missing: dict[Wire, str] = dict.fromkeys(_wires(wiring), "")
         """Contacts that are not open, each with the words of its last attempt."""
-        self._try_at = float("-inf")
+        self._try_at = self._read_at = float("-inf")
         self._openings: dict[Grade | None, int] = {}
         """By contact, the number of its opening whose edges count: what comes of a former one is no press."""
         self._number = 0
@@ -101,7 +101,8 @@ class Pad:
         """Wait for an edge, at most until the levels have to be read again, and hand on what it means."""
         if self._missing and self._moment().up >= self._try_at:
             self._open_missing()
-        edge = self._wait(min(READ_EVERY, self._keys.look_in(self._moment()), self._away_look_in()))
+        now = self._moment()
+        edge = self._wait(min(self._read_at - now.up, self._keys.look_in(now), self._away_look_in(now)))
         if edge is not None:
             self._take(edge)
         else:
@@ -194,7 +195,13 @@ class Pad:
             self._hand_on(self._away_moves(edge.at))
 
     def _read(self, at: Moment) -> None:
-        levels, away = self._levels(at)
+        """Read every contact once a second, and between only what has to be read after a bounce."""
+        if every := at.up >= self._read_at:
+            self._read_at = at.up + READ_EVERY
+        unsettled: set[Grade | None] = {*self._keys.unsettled(at)}
+        if self._away_look_in(at) == 0.0:
+            unsettled.add(None)
+        levels, away = self._levels(at, None if every else unsettled)
         self._hand_on(self._keys.read(levels, at))
         if away is None:
             return
@@ -203,11 +210,13 @@ class Pad:
         else:
             self._hand_on(self._away_reads(at))
 
-    def _levels(self, at: Moment) -> tuple[dict[Grade, bool], bool | None]:
-        """What the open keys and the 暂时离开 contact say now; what cannot be read is lost."""
+    def _levels(self, at: Moment, wanted: set[Grade | None] | None) -> tuple[dict[Grade, bool], bool | None]:
+        """What the open keys and the 暂时离开 contact say now, all or those wanted; what cannot be read is lost."""
         keys: dict[Grade, bool] = {}
         away: bool | None = None
         for wire, line in tuple(self._lines.items()):
+            if wanted is not None and wire.grade not in wanted:
+                continue
             try:
                 closed = line.closed()
             except DeviceTrouble as trouble:
@@ -228,8 +237,8 @@ class Pad:
         # Said again at every reading: should the card not have taken it the first time, it does the next.
         return [SwitchReads(at=at, closed=self._away.closed)] if self._away_kind == "switch" else []
 
-    def _away_look_in(self) -> float:
-        rest = self._away.quiet_for(self._moment())
+    def _away_look_in(self, at: Moment) -> float:
+        rest = self._away.quiet_for(at)
         return float("inf") if rest is None else rest
 
     def _hand_on(self, happenings: list[Happening]) -> None:

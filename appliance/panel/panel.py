@@ -41,7 +41,8 @@ class Panel:
         self.app = site("clerk", phrases=phrases, health=health, also=also)
         self._link = link
         self._stage = Stage(counter)
-        self._watch = counter.watch()
+        # A page that somebody opens is drawn as it is opened, and while none is open nothing has to be drawn.
+        self._watch = counter.watch(lambda _: counter.ledger.last_seq if len(self.stream) else 0)
         self._shown: Scene | None = None
         self._looked = 0.0
         self._clerk = ClerkPages(self.app, self.stream, counter, station, self.scene, preview)

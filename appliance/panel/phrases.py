@@ -132,9 +132,10 @@ PAPER_REASONS = {
 }
 PAPER_REASON_ELSE = "打印机不能工作，请检查电源、连线和纸"
 
-LINKED = "已连接县局"
+LINKED, LINK_DOUBTED = "已连接县局", "县局没有回应，正在确认"
 LINKED_NO_COUNTY = "网络已通，县局系统未在线"
 UNLINKED = "与县局断开"
+LINKS = {"up": LINKED, "doubted": LINK_DOUBTED, "no_county": LINKED_NO_COUNTY, "down": UNLINKED}
 UNSENT = "未上报 {} 条"
 ALL_SENT = "已全部上报"
 UNSENT_NOTE = "未上报的记录都已存在本机，接通后自动上报，不会丢失。"

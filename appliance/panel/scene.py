@@ -19,6 +19,9 @@ JITTER_S = 1.0
 """A countdown that moved by less than this did not move: it is worked out from two clock readings."""
 
 
+Linked = Literal["up", "doubted", "no_county", "down"]
+
+
 class Station(msgspec.Struct, frozen=True, kw_only=True):
     """What the pages say about the place: `name` in the official form (R164), `window` as on the counter."""
 
@@ -31,7 +34,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 class Link(Protocol):
     """How the window stands with the county; `county` None while not known, `since` when `connected` last changed.
 
-    `depth` is the number of facts that the county does not have.
+    `depth` is the number of facts that the county does not have, `doubt` says who owes an answer for some seconds.
     """
 
     @property
@@ -45,6 +48,9 @@ class Link(Protocol):
 
     @property
     def depth(self) -> int: ...
+
+    @property
+    def doubt(self) -> Literal["", "broker", "county"]: ...
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +71,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     served_today: int
     troubles: tuple[Trouble, ...]
     kept: bool
-    linked: Literal["up", "no_county", "down"]
+    linked: Linked
     linked_since: datetime
     unsent: int
     papers: tuple[Paper, ...]
@@ -129,7 +135,11 @@ def _without_keys(troubles: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
     return (*others, Trouble("pad", "stuck", "", stuck[0].since)) if stuck else others
 
 
-def _linked(link: Link) -> Literal["up", "no_county", "down"]:
+def _linked(link: Link) -> Linked:
     if not link.connected:
         return "down"
-    return "no_county" if link.county is False else "up"
+    if link.doubt == "broker":
+        return "doubted"
+    if link.county is False:
+        return "no_county"
+    return "doubted" if link.doubt else "up"

@@ -36,7 +36,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: File | None = None
     cert_file: File | None = None
     key_file: File | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 30
+    keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 10
 
 
 LONGEST_PASSWORD = 1024

@@ -23,7 +23,8 @@ class Moment(msgspec.Struct, frozen=True):
     @property
     def day(self) -> str:
         """The local calendar day as eight digits, `20261122`: the form that visit and paper numbers carry."""
-        return self.at.strftime("%Y%m%d")
+        # Not strftime, which takes a hundred times as long and is asked for at every press.
+        return f"{self.at.year:04d}{self.at.month:02d}{self.at.day:02d}"
 
 
 def elapsed(since: Moment, now: Moment) -> float:

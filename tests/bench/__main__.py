@@ -16,6 +16,10 @@ from tests.bench.report import Goal, Report, table
 
 PARTS = {
     "presses": "E2, E4: press → durable → subscriber",
+    "survival": "E1: a cut link and kill -9",
+    "slow_disk": "E3: press → subscriber while the disk is slow",
+    "effort": "E8: processor time of a press",
+    "backlog": "E9: a window's backlog to the county, also while pressed",
     "standing": "E5, E6, E7: memory, idle processor time, start",
     "sight": "press → lamp, press → the county's wall",
     "collector": "C1: draining a backlog at the county",

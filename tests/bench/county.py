@@ -22,6 +22,17 @@ GRADES = 5
 def start_county(place: Path, broker_port: int) -> Iterator["Wall"]:
     """A county on a book of its own, with one page of its wall open."""
     port = free_port()
+    with county(place, broker_port, port):
+        wall = Wall(port)
+        try:
+            yield wall
+        finally:
+            wall.close()
+
+
+@contextlib.contextmanager
+def county(place: Path, broker_port: int, port: int) -> Iterator[Process]:
+    """The county's process on a book of its own, at whose wall nobody looks."""
     settings = place / "county.toml"
     settings.write_text(
         f"""
@@ -41,11 +52,7 @@ def start_county(place: Path, broker_port: int) -> Iterator["Wall"]:
     command = [sys.executable, "-m", "appliance", "county", "--settings", str(settings)]
     with Process(command, place / "county.log") as process:
         wait_until(lambda: serves(f"http://{LOOPBACK}:{port}/healthz"), process)
-        wall = Wall(port)
-        try:
-            yield wall
-        finally:
-            wall.close()
+        yield process
 
 
 class Wall:

@@ -37,6 +37,7 @@ class Side:
     presses: int = PRESSES
     hold_s: float = HOLD_S
     lost: int = 0
+    pid: int = 0
 
     def turn(self, ear: Ear) -> list[float]:
         """A part of a round: press, waiting for each message; milliseconds of those that arrived."""
@@ -88,9 +89,9 @@ def _sides(place: Path, port: int, ear: Ear) -> list[contextlib.AbstractContextM
     return [
         _floor(place, port, ear, "bare"),
         _floor(place, port, ear, "durable", str(place / "floor.db")),
-        _window(place, port, ear),
-        _mqtt_io(place, port, ear, interrupts=True),
-        _mqtt_io(place, port, ear, interrupts=False),
+        window_side(place, port),
+        mqtt_io_side(place, port, ear, interrupts=True),
+        mqtt_io_side(place, port, ear, interrupts=False),
     ]
 
 
@@ -104,7 +105,8 @@ def _floor(place: Path, port: int, ear: Ear, kind: str, *rest: str) -> Iterator[
 
 
 @contextlib.contextmanager
-def _mqtt_io(place: Path, port: int, ear: Ear, *, interrupts: bool) -> Iterator[Side]:
+def mqtt_io_side(place: Path, port: int, ear: Ear, *, interrupts: bool) -> Iterator[Side]:
+    """mqtt-io on the five keys, running and connected."""
     name = "interrupts" if interrupts else "polling"
     finger = Finger(place / f"{name}.finger")
     settings = peers.mqtt_io_settings(place, port, interrupts=interrupts)
@@ -116,18 +118,19 @@ def _mqtt_io(place: Path, port: int, ear: Ear, *, interrupts: bool) -> Iterator[
             return heard.topic.startswith(f"{name}/input/") and heard.payload == b"ON"
 
         presses, hold = (PRESSES, HOLD_S) if interrupts else (POLLED_PRESSES, POLLED_HOLD_S)
-        yield Side(name, finger, says, presses, hold)
+        yield Side(name, finger, says, presses, hold, pid=process.pid)
     finger.close()
 
 
 @contextlib.contextmanager
-def _window(place: Path, port: int, ear: Ear) -> Iterator[Side]:
+def window_side(place: Path, port: int, *within: str) -> Iterator[Side]:
+    """The window at its counter, online; `within` is a command that ends in its own."""
     finger = Finger(place / "window.finger")
     panel = free_port()
     with (
         window.network_printer() as printer,
         Process(
-            _command(finger, window.write_settings(place, port, panel, printer)),
+            [*within, *_command(finger, window.write_settings(place, port, panel, printer))],
             place / "window.log",
             window.unit_environment(),
         ) as process,
@@ -136,7 +139,7 @@ def _window(place: Path, port: int, ear: Ear) -> Iterator[Side]:
         if presence.wait(lambda heard: b'"online":true' in heard.payload, 20) is None:
             process.lives()
             raise TimeoutError("the window did not come online")
-        yield Side("window", finger, lambda heard: heard.topic.endswith("/fact/press.stray"))
+        yield Side("window", finger, lambda heard: heard.topic.endswith("/fact/press.stray"), pid=process.pid)
     finger.close()
 
 

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import wire
+from appliance.window.moment import CHINA
 from tests.ground_courier.waiting import until
 
 WINDOW = "430602-0107-1"
@@ -67,6 +69,18 @@ class County:
     def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish something as the county."""
         self._client.publish(topic, payload, 1, retain=retain)
+
+    def order(self, order: str, name: str) -> None:
+        """Order something, whose data is empty."""
+        said = wire.Order(
+            specversion="1.0",
+            id=order,
+            source="/counties/430602",
+            type=f"window.order.{name}.v1",
+            time=datetime.now(CHINA),
+            data=msgspec.Raw(b"{}"),
+        )
+        self.say(wire.window_topic(WINDOW, "order", name), wire.encode(said))
 
     def seqs(self) -> list[int]:
         """The sequences in the order of coming, with repetitions."""

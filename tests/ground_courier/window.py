@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from appliance import wire
-from appliance.courier import Address, Courier, Pace
+from appliance.courier import Address, Courier, Ordered, Pace
 from appliance.ledger import Ledger
 from appliance.window.desk import Desk
 from appliance.window.facts import Fact, PressStray
@@ -56,6 +56,7 @@ class Window:
         self._address, self._pace = address or Address(host="127.0.0.1", port=port), pace
         self.status, self.health = status(), health()
         self.orders: list[tuple[str, str]] = []
+        self.cannot: set[str] = set()
         self.links = 0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -69,10 +70,15 @@ class Window:
             status=lambda: self.status,
             health=lambda: self.health,
             now=lambda: datetime.now(CHINA),
-            on_order=lambda order, name: self.orders.append((order, name)),
+            on_order=self._order,
             on_link=self._linked,
             pace=self._pace,
         )
+
+    def _order(self, order: Ordered) -> None:
+        if order.order in self.cannot:
+            raise ZeroDivisionError(order.order)
+        self.orders.append((order.order, order.name))
 
     def _linked(self) -> None:
         self.links += 1
