@@ -29,6 +29,8 @@ Reason = Literal[
     "time",
     "data",
     "conflict",
+    "foreign_ledger",
+    "too_many_ledgers",
     "unkeepable",
 ]
 Sight = Literal["presence", "status", "health"]
