@@ -201,8 +201,10 @@ class Collector:
         if self._line is None:
             return  # the windows send again what they were not told of
         have: dict[tuple[str, str], list[int]] = {}
-        for letter in (it for part in kept for it in (*part.letters.values(), *part.conflicts)):
-            have.setdefault((letter.window, letter.ledger), []).append(letter.seq)
+        foreign = {(it.window, it.ledger, it.seq) for part in kept for it in part.foreign}
+        for letter in batch.letters:
+            if (letter.window, letter.ledger, letter.seq) not in foreign:
+                have.setdefault((letter.window, letter.ledger), []).append(letter.seq)
         for misfit in batch.misfits:
             if misfit.window and misfit.ledger and misfit.seq:
                 have.setdefault((misfit.window, misfit.ledger), []).append(misfit.seq)

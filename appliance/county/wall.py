@@ -62,6 +62,8 @@ class _Window:
     """When its health was heard, by our own clock."""
     deaf_s: float = 0.0
     """How long since then we ourselves did not listen."""
+    held: set[str] = field(default_factory=set)
+    """The kinds of retained messages that it has, be they readable or not."""
     cleared: bool = False
     """Taken down: its retained topics were cleared, and nothing was heard since."""
 
@@ -272,7 +274,8 @@ class Wall:
             if at != window.seen.health_us or health is None:
                 window.health_at, window.deaf_s = self._clock() if health else None, 0.0
             window.seen = msgspec.structs.replace(window.seen, health=health, health_us=at if health else None)
-        window.cleared = not (window.seen.presence or window.seen.status or window.seen.health)
+        (window.held.add if sighting.payload else window.held.discard)(sighting.kind)
+        window.cleared = not window.held
 
     def _number(self, numbers: dict[Number, int]) -> None:
         """Numbers that only grow, so that the greater is the newer, whoever read it."""
