@@ -155,11 +155,11 @@ def test_ratings_are_counted_as_they_are_given_and_taken_back(page: Page, window
     visit = "20261122-0001"
     figures = page.locator("#place-0 .figure")
     window.does(VisitEnded(visit=visit, clerk="0107", seconds=60.0), RatingGiven(visit=visit, grade=5))
-    expect(figures).to_have_text(["1", "1", "0", "0", "0", "0", "2"])
+    expect(figures).to_have_text(["1", "1", "0", "0", "0", "0", "0", "100%", "2"])
     window.does(RatingChanged(visit=visit, grade=2, was=5, why="changed"))
-    expect(figures).to_have_text(["1", "0", "0", "0", "1", "0", "2"])
+    expect(figures).to_have_text(["1", "0", "0", "0", "1", "0", "0", "100%", "2"])
     window.does(RatingChanged(visit=visit, grade=None, was=2, why="two_keys"))
-    expect(figures).to_have_text(["1", "0", "0", "0", "0", "0", "2"])
+    expect(figures).to_have_text(["1", "0", "0", "0", "0", "0", "1", "0%", "2"])
 
 
 def test_a_fact_is_on_the_wall_within_a_second_of_being_said(page: Page, window: AWindow) -> None:
@@ -178,7 +178,10 @@ def test_the_worst_stands_first_whoever_came_first(page: Page, window: AWindow, 
     other.does(DeviceFailed(device="printer", reason="paper_out"))
     expect(page.locator("#place-0")).to_contain_text("枫树新村医疗保障服务点 2 号窗口")
     expect(page.locator("#place-0")).to_contain_text("打印机缺纸")
-    expect(page.locator("#place-0 .state strong")).to_have_text("设备故障")
+    expect(page.locator("#place-0 .state strong")).to_have_text(["空闲", "设备故障"])
+    other.is_("serving")
+    expect(page.locator("#place-0 .state strong")).to_have_text(["正在办理", "设备故障"])
+    other.is_("idle")
     other.does(DeviceRecovered(device="printer", reason="paper_out"))
     expect(page.locator("#place-0")).to_contain_text("梅溪乡医疗保障服务站 1 号窗口")
     expect(page.locator(".notes")).to_have_count(0)
@@ -199,7 +202,7 @@ def test_a_chain_that_does_not_hold_and_what_cannot_be_read_stand_on_the_wall(pa
     window.pen.written[1] = (topic, payload.replace(b'"grade":4', b'"grade":5'))
     window.talker.send(window.pen)
     window.talker.say(topic, b"?")
-    expect(page.locator("#place-0 .state strong")).to_have_text("记录异常")
+    expect(page.locator("#place-0 .state strong")).to_have_text(["空闲", "记录异常"])
     expect(page.locator("#place-0 .notes")).to_contain_text("记录有 1 处对不上")
     expect(page.locator("#place-0 .notes")).to_contain_text("1 条消息无法识别")
 
@@ -221,6 +224,8 @@ def test_it_says_when_the_county_itself_is_not_connected(page: Page, window: AWi
     expect(page.locator("#place-0")).to_contain_text("空闲")
     broker.kill()
     expect(page.locator("#alarm")).to_contain_text(phrases.NOT_CONNECTED)
+    expect(page.locator("#head")).to_contain_text(phrases.DEAF)
+    expect(page.locator("#head")).not_to_contain_text(phrases.CALM)
     expect(page.locator("#place-0")).to_contain_text("空闲")
     broker.start()
     expect(page.locator("#alarm .notice")).to_have_count(0, timeout=10_000)

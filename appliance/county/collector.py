@@ -111,7 +111,7 @@ class Collector:
         line.move(self._patience(line), BATCH)
         if line.up and self._up_since is None:
             self._up_since = time.monotonic()
-            self._wall.link(True, self._now_us())
+            self._wall.link(True)
             log.info("connected to %r as %s", self._broker, self._name)
         if len(self._held):
             return
@@ -133,7 +133,7 @@ class Collector:
             self._line.close(politely=False)
             self._line = None
         if self._up_since is not None:
-            self._wall.link(False, self._now_us())
+            self._wall.link(False)
             if time.monotonic() - self._up_since > self._pace.proven:
                 self._losses = 0
             self._up_since = None
@@ -168,7 +168,7 @@ class Collector:
         self._linger = min(LINGER_S, time.monotonic() - began)
         self._held = Batch()
         self._recovered()
-        self._acknowledge(batch)
+        self._acknowledge(batch, kept)
         for part in kept:
             self._wall.take(part, self._stamp)
 
@@ -197,12 +197,14 @@ class Collector:
             self._wall.trouble(None)
             log.info("the book takes what comes again")
 
-    def _acknowledge(self, batch: Batch) -> None:
+    def _acknowledge(self, batch: Batch, kept: list[Kept]) -> None:
         if self._line is None:
             return  # the windows send again what they were not told of
         have: dict[tuple[str, str], list[int]] = {}
+        foreign = {(it.window, it.ledger, it.seq) for part in kept for it in part.foreign}
         for letter in batch.letters:
-            have.setdefault((letter.window, letter.ledger), []).append(letter.seq)
+            if (letter.window, letter.ledger, letter.seq) not in foreign:
+                have.setdefault((letter.window, letter.ledger), []).append(letter.seq)
         for misfit in batch.misfits:
             if misfit.window and misfit.ledger and misfit.seq:
                 have.setdefault((misfit.window, misfit.ledger), []).append(misfit.seq)
