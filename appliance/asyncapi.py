@@ -24,6 +24,7 @@ from appliance.window.facts import (
     DutyEnded,
     Fact,
     Handed,
+    OrderDone,
     OrderRefused,
     PaperFailed,
     PaperPrinted,
@@ -80,6 +81,7 @@ EXAMPLES: Final[tuple[Fact, ...]] = (
     DeviceRecovered(device="printer", reason="paper_out"),
     ClockSynced(offset=86400.25),
     ClockStated(day=date(2026, 11, 22), clerk="0107"),
+    OrderDone(order="c-0000"),
     OrderRefused(order="c-0001", reason="unknown"),
 )
 """One of each type that this version knows."""
@@ -93,14 +95,16 @@ STATUS: Final = wire.Status(
     case_open=True,
     waiting=3,
     served_today=17,
+    name="二号窗口",
 )
 HEALTH: Final = wire.Health(
+    at=NINE,
     version=__version__,
-    printer={"state": "bad", "paper": "out", "reason": "paper_out"},
-    pad={"state": "ok", "stuck": []},
+    printer=wire.PrinterState(state="bad", paper="out", reason="paper_out"),
+    pad=wire.PadState(state="ok"),
     camera="none",
-    clock={"synced": True, "source": "ntp"},
-    outbox={"depth": 2, "oldest_s": 4},
+    clock=wire.ClockState(synced=True, source="ntp"),
+    outbox=wire.OutboxState(depth=2, oldest_s=4, ledger=LEDGER, newest=42),
     disk_free_mb=21000,
     temperature_c=48.3,
     throttled=False,
@@ -110,16 +114,9 @@ HEALTH: Final = wire.Health(
 ACK: Final = wire.Ack(ledger=LEDGER, seqs=[(1, 40), (42, 42)])
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order of the county, repeated until the window's fact `order.done` or `order.refused` names its id."""
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    time: datetime
-    data: dict[str, Any]
-    datacontenttype: str = "application/json"
+class Order(wire.Order, frozen=True, kw_only=True):
+    __doc__ = wire.Order.__doc__
+    data: dict[str, Any]  # type: ignore[assignment]
 
 
 class Envelope(wire.Envelope, frozen=True, kw_only=True):

@@ -119,7 +119,7 @@ class Window:
             window=settings.window.id,
             address=address_of(settings, self._cable),
             ledger=self.counter.ledger,
-            status=lambda: status(self.counter),
+            status=lambda: status(self.counter, settings.window.label),
             health=self._health,
             now=lambda: self.counter.moment().at,
             on_order=self._take_order,

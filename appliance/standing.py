@@ -2,16 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from appliance import __version__, wire
 from appliance.counter import Counter
 from appliance.courier import Link
 from appliance.devices.condition import Condition
 from appliance.devices.vitals import vitals
+from appliance.window.facts import Grade
+from appliance.window.moment import Moment
+
+_KEYS: Final[tuple[Grade, ...]] = (1, 2, 3, 4, 5)
 
 
-def status(counter: Counter) -> wire.Status:
-    """What anyone may see of the window now; never a grade, a resident, or a number of one."""
+def status(counter: Counter, name: str) -> wire.Status:
+    """What anyone may see of the window now; never a grade, a resident, or a number of one.
+
+    `name` is the window's as its display shows it.
+    """
     view = counter.view()
     return wire.Status(
         state=view.state,
@@ -21,6 +29,7 @@ def status(counter: Counter) -> wire.Status:
         case_open=view.visit is not None,
         waiting=0,
         served_today=view.served_today,
+        name=name,
     )
 
 
@@ -35,16 +44,16 @@ class Health:
 
     def __call__(self) -> wire.Health:
         """Health as it is now; `oldest_s` None when nothing waits."""
-        depth, oldest = self._counter.ledger.backlog()
         machine = vitals(self._place)
         now = self._counter.moment()
         return wire.Health(
+            at=now.at,
             version=__version__,
             printer=_printer(self._printer()),
             pad=self._pad(),
             camera=self._camera,
-            clock={"synced": now.synced, "source": self._clock_source(now.synced)},
-            outbox={"depth": depth, "oldest_s": round((now.at - oldest).total_seconds()) if oldest else None},
+            clock=wire.ClockState(synced=now.synced, source=self._clock_source(now.synced)),
+            outbox=self._outbox(now),
             disk_free_mb=machine.disk_free_mb,
             temperature_c=machine.temperature_c,
             throttled=machine.throttled,
@@ -52,23 +61,30 @@ class Health:
             documents={"catalogue": self._counter.rules.catalogue.version},
         )
 
+    def _outbox(self, now: Moment) -> wire.OutboxState:
+        ledger = self._counter.ledger
+        depth, oldest = ledger.backlog()
+        # A clock that was put back makes facts of the future, which are not less than new.
+        age = max(0, round((now.at - oldest).total_seconds())) if oldest else None
+        return wire.OutboxState(depth=depth, oldest_s=age, ledger=ledger.id, newest=ledger.last_seq)
+
     def _clock_source(self, synced: bool) -> str:
         clock = self._counter.clock
         if clock.trouble:
             return "unknown"
         return {"network": "ntp", "battery": "rtc"}[clock.source] if synced else "none"
 
-    def _pad(self) -> dict[str, object]:
+    def _pad(self) -> wire.PadState:
         view = self._counter.view()
         bad = any(trouble.device in ("pad", "away") for trouble in view.troubles) or not view.kept
-        return {"state": "bad" if bad else "ok", "stuck": list(view.stuck)}
+        return wire.PadState(state="bad" if bad else "ok", stuck=[key for key in _KEYS if key in view.stuck])
 
 
-def _printer(condition: Condition) -> dict[str, object]:
+def _printer(condition: Condition) -> wire.PrinterState:
     paper = {"paper_out": "out", "near_end": "low"}.get(
         condition.reason, "ok" if condition.state == "ok" else "unknown"
     )
-    return {"state": condition.state, "paper": paper, "reason": condition.reason}
+    return wire.PrinterState(state=condition.state, paper=paper, reason=condition.reason)
 
 
 def health_page(counter: Counter, link: Link, late: list[str], lost: list[str]) -> dict[str, object]:

@@ -10,12 +10,12 @@ from appliance.asyncapi import HEALTH, STATUS
 from appliance.county import phrases
 from appliance.county.monitor import CALM, WORST_FIRST, Fault, Level, Row, Seen, microseconds, row, worst_first
 from appliance.county.presence import SILENCE_S, heeded, reach
-from appliance.wire import AwayNote, ClerkCard, Presence
+from appliance.wire import AwayNote, ClerkCard, OutboxState, PadState, Presence, PrinterState
 from tests.ground_county import NINE, WINDOW
 
 NOW = microseconds(NINE)
 MINUTE = 60_000_000
-FINE = msgspec.structs.replace(HEALTH, printer={"state": "ok", "paper": "ok", "reason": ""})
+FINE = msgspec.structs.replace(HEALTH, printer=PrinterState(state="ok", paper="ok"))
 HERE, GONE = Presence(online=True, session=7), Presence(online=False, session=7)
 
 
@@ -106,7 +106,7 @@ LEVELS: list[tuple[str, Seen, Level]] = [
     ("a printer out of paper", seen("serving", faults=PRINTER), "fault"),
     ("a fault is worse than away", seen("away", away=LATE, faults=PRINTER), "fault"),
     ("health says bad before any fact", seen(health=HEALTH), "fault"),
-    ("a key held down", seen(health=msgspec.structs.replace(FINE, pad={"state": "ok", "stuck": [3]})), "fault"),
+    ("a key held down", seen(health=msgspec.structs.replace(FINE, pad=PadState(state="ok", stuck=[3]))), "fault"),
     ("the ledger cannot write", seen("fault"), "fault"),
     ("a chain that does not hold", seen(breaks=1), "broken"),
     ("misfits alone are only shown", seen(misfits=4, unknown=2), "idle"),
@@ -174,9 +174,9 @@ def test_a_fact_and_health_that_say_the_same_are_one_fault() -> None:
 
 @pytest.mark.parametrize(
     ("outbox", "unsent"),
-    [({"depth": 7, "oldest_s": 3}, 7), ({"depth": 0, "oldest_s": None}, 0), ({}, None), ({"depth": "x"}, None)],
+    [(OutboxState(depth=7, oldest_s=3), 7), (OutboxState(depth=0, oldest_s=None), 0)],
 )
-def test_the_number_not_yet_sent_is_the_windows_own(outbox: dict[str, Any], unsent: int | None) -> None:
+def test_the_number_not_yet_sent_is_the_windows_own(outbox: OutboxState, unsent: int) -> None:
     assert judged(seen(health=msgspec.structs.replace(FINE, outbox=outbox))).unsent == unsent
 
 

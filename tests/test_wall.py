@@ -25,6 +25,7 @@ from appliance.window.facts import (
     VisitEnded,
 )
 from appliance.window.moment import CHINA
+from appliance.window.view import State
 from tests.ground_county import COUNTY, Pen, Running, Talker
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
@@ -66,7 +67,7 @@ class AWindow:
         self.is_("idle")
         self.talker.tell("health", FINE)
 
-    def is_(self, state: str, away: wire.AwayNote | None = None, clerk: str = "王敏") -> None:
+    def is_(self, state: State, away: wire.AwayNote | None = None, clerk: str = "王敏") -> None:
         card = None if state == "closed" else wire.ClerkCard("0107", clerk)
         since = datetime.now(CHINA) - timedelta(minutes=7)
         self.talker.tell(

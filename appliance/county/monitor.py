@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -84,7 +84,7 @@ def row(seen: Seen, now_us: int, listening_us: int, silence_s: int = SILENCE_S) 
     found = reach(seen.presence, seen.health_us, listening_us - seen.deaf_us, silence_s)
     faults = _faults(seen)
     level = _level(seen, found, faults, now_us)
-    outbox = seen.health.outbox if seen.health else {}
+    outbox = seen.health.outbox if seen.health else None
     return Row(
         window=seen.window,
         site=site,
@@ -94,8 +94,8 @@ def row(seen: Seen, now_us: int, listening_us: int, silence_s: int = SILENCE_S) 
         since_us=_since(seen, level, faults),
         status=seen.status,
         faults=faults,
-        unsent=_number(outbox.get("depth")),
-        unsent_s=outbox.get("oldest_s") if isinstance(outbox.get("oldest_s"), int | float) else None,
+        unsent=outbox.depth if outbox else None,
+        unsent_s=outbox.oldest_s if outbox else None,
         seen=seen,
     )
 
@@ -135,10 +135,11 @@ def _faults(seen: Seen) -> tuple[Fault, ...]:
     if seen.status and seen.status.state == "fault" and "ledger" not in faults:
         faults["ledger"] = Fault("ledger", "full", microseconds(seen.status.since))
     if seen.health:
-        for device, said in (("printer", seen.health.printer), ("pad", seen.health.pad)):
-            if said.get("state") == "bad" and device not in faults:
-                faults[device] = Fault(device, _word(said.get("reason")))
-        for key in _list(seen.health.pad.get("stuck")):
+        if seen.health.printer.state == "bad":
+            faults.setdefault("printer", Fault("printer", seen.health.printer.reason))
+        if seen.health.pad.state == "bad":
+            faults.setdefault("pad", Fault("pad", ""))
+        for key in seen.health.pad.stuck:
             faults.setdefault(f"key{key}", Fault(f"key{key}", "stuck"))
         if seen.health.camera == "bad":
             faults.setdefault("camera", Fault("camera", ""))
@@ -161,15 +162,3 @@ def microseconds(at: datetime) -> int:
     if at.tzinfo is None:
         at = at.replace(tzinfo=CHINA)
     return round(at.timestamp() * 1e6)
-
-
-def _word(said: Any) -> str:
-    return said if isinstance(said, str) else ""
-
-
-def _list(said: Any) -> list[int]:
-    return [key for key in said if isinstance(key, int)] if isinstance(said, list) else []
-
-
-def _number(said: Any) -> int | None:
-    return said if isinstance(said, int) else None

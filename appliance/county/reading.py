@@ -297,7 +297,7 @@ def _flaw(said: wire.Envelope, route: _Route, version: int) -> Reason | None:
     subject, boot = said.subject, said.bootid
     if len(subject) > LONGEST or len(boot) > LONGEST or "\0" in subject or "\0" in boot:
         return "field"
-    if len(said.prevhash) != 64 or said.specversion != "1.0" or not UPTIME.fullmatch(said.uptime):
+    if len(said.prevhash) != 64 or not UPTIME.fullmatch(said.uptime):
         return "field"
     return None
 

@@ -6,13 +6,14 @@ at least, and every 60 s whatever it says; and when nothing waits any more after
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from appliance import wire
 from appliance.courier.line import Line
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GAP, LOOK = 1.0, 5.0
 """Seconds between two looks at the window's health: at least, when things happen, and at most, when nothing does."""
 
@@ -65,9 +66,9 @@ class Standing:
 
     def _tell_health(self, now: float) -> None:
         said, health = self._said_health, self._health()
-        waits = bool(said and said.outbox.get("depth"))
+        waits = bool(said and said.outbox.depth)
         self._health_from, self.look_at = now + GAP, now + (GAP if waits else min(LOOK, self._every))
-        arrived = waits and not health.outbox.get("depth")
+        arrived = waits and not health.outbox.depth
         if said and settled(health) == settled(said) and now < self._health_at and not arrived:
             return
         if self._say("health", wire.encode(health)):
@@ -79,4 +80,5 @@ class Standing:
 
 def settled(health: wire.Health) -> wire.Health:
     """A health without the numbers that wander by themselves."""
-    return msgspec.structs.replace(health, outbox={}, disk_free_mb=0, temperature_c=None)
+    outbox = wire.OutboxState(depth=0, oldest_s=None)
+    return msgspec.structs.replace(health, at=EPOCH, outbox=outbox, disk_free_mb=0, temperature_c=None)

@@ -3,20 +3,22 @@
 A fact's `type` stands in its topic and, as `window.<type>.v1`, in its envelope; its fields are the envelope's `data`.
 """
 
-from datetime import date, datetime
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 
+from appliance.wire import Day, Detail, Name, Number, Offset, OrderId, Seconds, Time, Word
+
 Grade = Literal[1, 2, 3, 4, 5]
 """非常不满意 1 … 非常满意 5 (GB/T 39735-2020)."""
+Copies = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
 class Handed(msgspec.Struct, frozen=True):
     """One material as handed in; `pages` None means ticked without a count."""
 
-    name: str
-    pages: int | None
+    name: Name
+    pages: Annotated[int, msgspec.Meta(ge=0, le=9999)] | None
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -32,7 +34,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class _OfVisit(Fact, frozen=True, kw_only=True):
-    visit: str
+    visit: Number
 
     @property
     def subject(self) -> str:
@@ -44,8 +46,8 @@ class DutyBegan(Fact, frozen=True):
 
     type: ClassVar[str] = "duty.began"
 
-    clerk: str
-    name: str
+    clerk: Number
+    name: Name
 
 
 class DutyEnded(Fact, frozen=True):
@@ -53,7 +55,7 @@ class DutyEnded(Fact, frozen=True):
 
     type: ClassVar[str] = "duty.ended"
 
-    clerk: str
+    clerk: Number
 
 
 class VisitBegan(_OfVisit, frozen=True):
@@ -61,7 +63,7 @@ class VisitBegan(_OfVisit, frozen=True):
 
     type: ClassVar[str] = "visit.began"
 
-    clerk: str
+    clerk: Number
 
 
 class VisitEnded(_OfVisit, frozen=True):
@@ -69,9 +71,9 @@ class VisitEnded(_OfVisit, frozen=True):
 
     type: ClassVar[str] = "visit.ended"
 
-    clerk: str
-    seconds: float | None
-    item: str | None = None
+    clerk: Number
+    seconds: Seconds | None
+    item: Number | None = None
 
 
 class RatingGiven(_OfVisit, frozen=True):
@@ -80,10 +82,10 @@ class RatingGiven(_OfVisit, frozen=True):
     type: ClassVar[str] = "rating.given"
 
     grade: Grade
-    channel: str = "pad"
-    stage: str = "办结"
-    item: str | None = None
-    clerk: str | None = None
+    channel: Number = "pad"
+    stage: Number = "办结"
+    item: Number | None = None
+    clerk: Number | None = None
 
 
 class RatingChanged(_OfVisit, frozen=True):
@@ -94,8 +96,8 @@ class RatingChanged(_OfVisit, frozen=True):
     grade: Grade | None
     was: Grade | None
     why: Literal["changed", "two_keys"]
-    channel: str = "pad"
-    clerk: str | None = None
+    channel: Number = "pad"
+    clerk: Number | None = None
 
 
 class RatingDeclined(_OfVisit, frozen=True):
@@ -104,7 +106,7 @@ class RatingDeclined(_OfVisit, frozen=True):
     type: ClassVar[str] = "rating.declined"
 
     why: Literal["timeout", "next_visit", "away"]
-    clerk: str | None = None
+    clerk: Number | None = None
 
 
 class PressStray(Fact, frozen=True):
@@ -121,11 +123,11 @@ class AwayBegan(Fact, frozen=True):
 
     type: ClassVar[str] = "away.began"
 
-    away: str
+    away: Number
     by: Literal["switch", "button", "panel"]
-    reason: str
-    expected_back: datetime | None
-    clerk: str | None = None
+    reason: Word
+    expected_back: Time | None
+    clerk: Number | None = None
 
     @property
     def subject(self) -> str:
@@ -137,10 +139,10 @@ class AwayEnded(Fact, frozen=True):
 
     type: ClassVar[str] = "away.ended"
 
-    away: str
+    away: Number
     by: Literal["switch", "button", "panel"]
-    seconds: float | None
-    clerk: str | None = None
+    seconds: Seconds | None
+    clerk: Number | None = None
 
     @property
     def subject(self) -> str:
@@ -152,21 +154,21 @@ class CaseReceived(Fact, frozen=True):
 
     type: ClassVar[str] = "case.received"
 
-    case: str
-    item: str
-    item_name: str
-    catalogue: str
-    applicant: str
-    received: datetime
-    materials: tuple[Handed, ...]
-    promised_days: int | None
-    due: date | None
+    case: Number
+    item: Number
+    item_name: Name
+    catalogue: Number
+    applicant: Name
+    received: Time
+    materials: Annotated[tuple[Handed, ...], msgspec.Meta(max_length=100)]
+    promised_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] | None
+    due: Day | None
     due_is: Literal["at_once", "sure", "tentative", "entered"]
-    clerk: str
-    clerk_name: str
-    paper: str
-    form: str
-    visit: str | None = None
+    clerk: Number
+    clerk_name: Name
+    paper: Number
+    form: Number
+    visit: Number | None = None
     dated: Literal["clock", "clerk"] = "clock"
     """Who says the day of `received`: with `clerk` no clock could be trusted, and the time of day means nothing."""
 
@@ -176,9 +178,9 @@ class CaseReceived(Fact, frozen=True):
 
 
 class _OfPaper(Fact, frozen=True, kw_only=True):
-    paper: str
-    case: str
-    copy: int
+    paper: Number
+    case: Number
+    copy: Copies
 
     @property
     def subject(self) -> str:
@@ -196,7 +198,7 @@ class PaperUnconfirmed(_OfPaper, frozen=True):
 
     type: ClassVar[str] = "paper.unconfirmed"
 
-    reason: str
+    reason: Word
 
 
 class PaperFailed(_OfPaper, frozen=True):
@@ -204,7 +206,7 @@ class PaperFailed(_OfPaper, frozen=True):
 
     type: ClassVar[str] = "paper.failed"
 
-    reason: str
+    reason: Word
 
 
 class DeviceFailed(Fact, frozen=True):
@@ -212,9 +214,9 @@ class DeviceFailed(Fact, frozen=True):
 
     type: ClassVar[str] = "device.failed"
 
-    device: str
-    reason: str
-    detail: str = ""
+    device: Number
+    reason: Word
+    detail: Detail = ""
 
     @property
     def subject(self) -> str:
@@ -226,8 +228,8 @@ class DeviceRecovered(Fact, frozen=True):
 
     type: ClassVar[str] = "device.recovered"
 
-    device: str
-    reason: str
+    device: Number
+    reason: Word
 
     @property
     def subject(self) -> str:
@@ -239,7 +241,7 @@ class ClockSynced(Fact, frozen=True):
 
     type: ClassVar[str] = "clock.synced"
 
-    offset: float
+    offset: Offset
 
 
 class ClockStated(Fact, frozen=True):
@@ -247,21 +249,30 @@ class ClockStated(Fact, frozen=True):
 
     type: ClassVar[str] = "clock.stated"
 
-    day: date
-    clerk: str
+    day: Day
+    clerk: Number
 
 
-class OrderRefused(Fact, frozen=True):
-    """The window cannot carry out an order of the county."""
-
-    type: ClassVar[str] = "order.refused"
-
-    order: str
-    reason: str
+class _OfOrder(Fact, frozen=True, kw_only=True):
+    order: OrderId
 
     @property
     def subject(self) -> str:
         return f"order/{self.order}"
+
+
+class OrderDone(_OfOrder, frozen=True):
+    """The window has carried out an order of the county."""
+
+    type: ClassVar[str] = "order.done"
+
+
+class OrderRefused(_OfOrder, frozen=True):
+    """The window cannot carry out an order of the county."""
+
+    type: ClassVar[str] = "order.refused"
+
+    reason: Word
 
 
 AnyFact = (
@@ -283,6 +294,7 @@ AnyFact = (
     | DeviceRecovered
     | ClockSynced
     | ClockStated
+    | OrderDone
     | OrderRefused
 )
 """Every fact of this version; wire.md names more types, which come with the parts they belong to."""

@@ -3,6 +3,7 @@
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from appliance import wire
 from appliance.courier import Address, Courier, Pace
@@ -29,15 +30,16 @@ def status(served: int = 0) -> wire.Status:
     )
 
 
-def health(printer: str = "ok", free: int = 900) -> wire.Health:
+def health(printer: Literal["ok", "bad", "unknown"] = "ok", free: int = 900) -> wire.Health:
     """A health."""
     return wire.Health(
         version="0.1.0",
-        printer={"state": printer},
-        pad={"state": "ok", "stuck": []},
+        at=moment().at,
+        printer=wire.PrinterState(state=printer),
+        pad=wire.PadState(state="ok"),
         camera="absent",
-        clock={"synced": True},
-        outbox={"depth": 0, "oldest_s": 0},
+        clock=wire.ClockState(synced=True),
+        outbox=wire.OutboxState(depth=0, oldest_s=None),
         disk_free_mb=free,
         temperature_c=41.0,
         throttled=False,
