@@ -1,7 +1,7 @@
 """The county's book: what arrived is kept here in batches, once each, before any window is told that we have it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, inspect, select, text, tuple_, update
 from appliance.county import clocks, engine, margins
 from appliance.county.chain import Break, Chain, Place, Tip
 from appliance.county.reading import Letter, Misfit, Sighting, reread
-from appliance.county.tables import SCHEMA, boots, breaks, facts, meta, metadata
+from appliance.county.tables import SCHEMA, breaks, facts, meta, metadata
 from appliance.window.facts import ClockSynced, DeviceFailed, DeviceRecovered, Fact, RatingChanged, RatingGiven
 
 BATCH: Final = 500
@@ -109,7 +109,8 @@ class Book:
             broken, tips = self._check(tx, mine, now_us)
             special = [it for it in mine.values() if not it.known or not it.synced or it.type in SPECIAL]
             margins.note_devices(tx, self._insert, special)
-            moved = self._put_right(tx, special)
+            owed = clocks.note(tx, self._insert, special)
+            moved = clocks.put_right(tx)[0] if owed else set[str]()
             seen = margins.note_sightings(tx, self._insert, batch.sightings, now_us)
             misfits = [*batch.misfits, *(it.misfit("conflict") for it in conflicts)]
             margins.shut_in(tx, self._insert, misfits, now_us)
@@ -132,11 +133,10 @@ class Book:
             tx.execute(self._insert(breaks).values(row).on_conflict_do_nothing())
         return broken, tips
 
-    def _put_right(self, tx: Connection, letters: Iterable[Letter]) -> set[str]:
-        for row in clocks.offsets(letters):
-            tx.execute(self._insert(boots).values(row).on_conflict_do_nothing())
-        touched = {(it.ledger, it.boot) for it in letters if not it.synced or isinstance(it.fact, ClockSynced)}
-        return clocks.put_right(tx, touched)
+    def put_right(self) -> tuple[set[str], bool]:
+        """Puts right a slice of the times that are still wrong: the windows that are right now, and whether more is."""
+        with engine.writing(self.engine) as tx:
+            return clocks.put_right(tx)
 
     def told(self, day: str, windows: Sequence[str] | None = None) -> Iterator[Told]:
         """What a day's facts of known types say, of all windows or of some, oldest first within each ledger."""

@@ -6,19 +6,20 @@ wills, pings and publishing stay paho's, which sees this object as its socket an
 A PUBACK ends nothing: the window's duty ends with the county's own acknowledgement (wire.md). Rules:
 
 - a message is answered when its topic and packet id are there, whole, and with that id, whatever its size;
-- of a message larger than we take the head is kept, of one whose topic is too long only the beginning of the topic;
+- of a message larger than we take the head is kept; of one whose topic is too long only the topic, so far that it
+  still shows to be too long;
 - what is no MQTT ends the connection: nothing after it can be told apart any more. QoS 2 is none that we asked for.
 """
 
 import ssl
 from typing import Any, NamedTuple
 
+from appliance.wire import MAX_TOPIC
+
 CHUNK = 256 * 1024
 """Bytes asked of the kernel at once."""
 HEAD = 8 * 1024
 """Bytes kept of a packet that is larger than we take."""
-LONGEST = 256
-"""Bytes that a topic may have; of a longer one `LONGEST` + 1 are kept, so that it is none of ours."""
 MOST = 1 << 20
 """Bytes that one `fill` reads, so that a flood does not keep its caller from everything else."""
 LITTER = 1 << 20
@@ -191,7 +192,7 @@ class Inlet:
         if after - body < 2:
             raise _NoMqtt("a message without a topic")
         begins, start = body + 2, body + 2 + (data[body] << 8 | data[body + 1])
-        topic = data[begins:start] if start - begins <= LONGEST else data[begins : begins + LONGEST + 1]
+        topic = data[begins:start] if start - begins <= MAX_TOPIC else data[begins : begins + MAX_TOPIC + 1]
         ends = start
         if quality := head & 0x06:
             start += 2
@@ -207,7 +208,7 @@ class Inlet:
         if head & 1:
             self._note_litter(data[begins:ends], after > start)
         size = after - start
-        if ends - begins > LONGEST:
+        if ends - begins > MAX_TOPIC:
             payload = b""
         else:
             payload = data[start : after if after - body <= self._largest + HEAD else min(after, start + HEAD)]
