@@ -13,7 +13,10 @@ from appliance.courier import letters
 WINDOW, LEDGER = "430602-0107-1", "3f9c1a7e"
 ACK = wire.window_topic(WINDOW, "ack")
 PRESENCE = b'{"online": true, "session": 7}'
-ORDER = b'{"specversion": "1.0", "id": "o-1", "type": "window.order.identify.v1", "data": {"by": "county"}}'
+ORDER = (
+    b'{"specversion": "1.0", "id": "o-1", "source": "/counties/430602", "type": "window.order.identify.v1",'
+    b' "time": "2026-11-22T09:00:00+08:00", "data": {"by": "county"}}'
+)
 
 
 def read(topic: str, payload: bytes, last_seq: int = 50) -> letters.Letter:
@@ -77,12 +80,6 @@ def test_presences_are_told_apart() -> None:
     presence = wire.Presence(online=True, session=7)
     assert read("windows/v1/430602/county/presence", PRESENCE) == letters.CountyPresence(presence)
     assert read(wire.window_topic(WINDOW, "presence"), PRESENCE) == letters.OwnPresence(presence)
-
-
-def test_documents_are_counted_and_not_applied_by_this_version() -> None:
-    letter = read("windows/v1/430602/documents/catalogue", b"{}")
-    assert isinstance(letter, letters.Stray)
-    assert letter.kind == "document"
 
 
 TOPICS = [*letters.topics(WINDOW), wire.window_topic(WINDOW, "presence"), "x", "", "a/b/c", ACK + "/more"]

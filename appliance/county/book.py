@@ -146,7 +146,8 @@ class Book:
             wanted = wanted.where(facts.c.window.in_(windows))
         with engine.reading(self.engine) as tx:
             for window, ledger, seq, type_, payload in tx.execute(wanted.order_by(facts.c.ledger, facts.c.seq)):
-                yield Told(window, ledger, seq, reread(type_, payload))
+                if fact := reread(type_, payload):
+                    yield Told(window, ledger, seq, fact)
 
     def devices(self, windows: Sequence[str]) -> list[margins.Device]:
         """The devices of some windows as they are now."""

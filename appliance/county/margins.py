@@ -12,7 +12,7 @@ from appliance import wire
 from appliance.county.engine import Insert
 from appliance.county.monitor import Fault
 from appliance.county.presence import heeded
-from appliance.county.reading import READ, Letter, Misfit, Sighting
+from appliance.county.reading import Letter, Misfit, Sighting, seen_again
 from appliance.county.tables import counters, devices, quarantine, sightings
 from appliance.window.facts import DeviceFailed, DeviceRecovered
 
@@ -131,9 +131,7 @@ def all_devices(tx: Connection, windows: Collection[str] | None = None) -> list[
 def all_sightings(tx: Connection) -> list[Sighting]:
     """The last presence, status and health of every window."""
     return [
-        Sighting(
-            it.window, it.kind, READ[it.kind].decode(it.payload) if it.payload else None, it.payload, True, it.heard_us
-        )
+        Sighting(it.window, it.kind, seen_again(it.kind, it.payload), it.payload, True, it.heard_us)
         for it in tx.execute(select(sightings))
     ]
 

@@ -4,21 +4,25 @@ Nothing here keeps anything: the same message reads the same way for ever. Rules
 
 - the topic names a window of our county, and `source`, `type` and `id` agree with it and with each other;
 - a fact of a type and version that we know has the data of that type;
-- a fact of an unknown type or another version is read as it came: the county keeps what it does not understand.
+- a fact of an unknown type or another version is read as it came: the county keeps what it does not understand;
+- every bound of `wire` and `window/facts` holds: sizes, ranges, times, depth;
+- whatever else goes wrong with a message, in ways that nobody thought of, makes that one message a misfit.
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 
 import msgspec
 
 from appliance import wire
 from appliance.county.inlet import Arrived
+from appliance.guard import words
 from appliance.window.facts import FACT_TYPES, Fact
 
 Reason = Literal[
     "too_large",
+    "too_deep",
     "topic",
     "window_name",
     "not_json",
@@ -30,12 +34,14 @@ Reason = Literal[
     "data",
     "conflict",
     "unkeepable",
+    "unreadable",
 ]
 Sight = Literal["presence", "status", "health"]
 
-WINDOW: Final = re.compile(r"(\d{6})-[0-9A-Za-z]{1,16}-\d{1,3}")
-TYPE: Final = re.compile(r"[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,3}")
-UPTIME: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
+WINDOW: Final = re.compile(wire.WINDOW)
+TYPE: Final = re.compile(wire.FACT_TYPE)
+UPTIME: Final = re.compile(wire.UPTIME).fullmatch
+HASH: Final = re.compile("[0-9a-f]{64}").fullmatch
 ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{6,19})")
 LARGEST: Final = {"fact": wire.MAX_PAYLOAD, "presence": 1024, "status": 16 * 1024, "health": 64 * 1024}
 """Bytes that each kind of message may have."""
@@ -44,12 +50,23 @@ READ: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "status": msgspec.json.Decoder(wire.Status),
     "health": msgspec.json.Decoder(wire.Health),
 }
+DATA: Final[dict[str, msgspec.json.Decoder[Fact]]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in FACT_TYPES.items()
+}
+TIMED: Final = frozenset(name for name, kind in FACT_TYPES.items() if "date" in str(msgspec.json.schema(kind)))
+"""The types whose data has times or days in it."""
 VERSION: Final = 1
 """The newest version of a fact's data that we know, of every type."""
 LONGEST: Final = 200
-"""Characters that a subject or the name of a boot may have."""
+"""Characters kept of a topic and of what is wrong with a misfit."""
+OF_A_LONG_TOPIC: Final = 64
+"""Bytes kept of a topic longer than any of ours."""
+ROUTES: Final = 100_000
+"""Topics remembered: those of 4,000 windows, each with every type that there is."""
 DAY = 86_400
 CHINA_S = 8 * 3600
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 LAST_SEQ = 2**63 - 1
 
 
@@ -117,6 +134,7 @@ class _Route(msgspec.Struct, frozen=True):
     full: str = ""
     source: str = ""
     data: msgspec.json.Decoder[Fact] | None = None
+    timed: bool = False
 
 
 class Reader:
@@ -132,16 +150,22 @@ class Reader:
 
     def read(self, arrived: Arrived) -> Letter | Sighting | Misfit | None:
         """One message as what it is; None for a collector's own presence, which our subscription brings as well."""
-        route = self._routes.get(arrived.topic) or self._learn(arrived.topic)
+        try:
+            route = self._routes.get(arrived.topic) or self._learn(arrived.topic)
+            if route.window is None:
+                return self._nobodys(route, arrived)
+            if arrived.size > LARGEST[route.kind]:
+                return self._misfit(route, arrived, "too_large", str(arrived.size))
+            if wire.too_deep(arrived.payload):
+                return self._misfit(route, arrived, "too_deep")
+            return self._letter(route, arrived) if route.type else self._sighting(route, arrived)
+        except Exception as error:  # noqa: BLE001  one message must never end the work on all others
+            return self._misfit(_cut_off(arrived.topic), arrived, "unreadable", words(error))
+
+    def _nobodys(self, route: _Route, arrived: Arrived) -> Misfit | None:
         if route.kind == "ours":
             return None
-        if route.window is None:
-            return self._misfit(route, arrived, "window_name" if route.kind else "topic")
-        if arrived.size > LARGEST[route.kind]:
-            return self._misfit(route, arrived, "too_large", str(arrived.size))
-        if route.kind == "fact":
-            return self._letter(route, arrived)
-        return self._sighting(route, arrived)
+        return self._misfit(route, arrived, "window_name" if route.kind else "topic")
 
     # ---- facts
 
@@ -160,17 +184,25 @@ class Reader:
         reason = _flaw(said, route, version)
         if reason is not None:
             return self._misfit(route, arrived, reason, said.source, *named)
+        # Without a backslash nobody can have written U+0000.
+        escapes = payload.find(b"\\") >= 0
+        if escapes and not wire.flawless(said):
+            return self._misfit(route, arrived, "field", "U+0000", *named)
         fact = None
         if route.data is not None and version == VERSION:
             try:
-                fact = route.data.decode(said.data)
+                fact = wire.lenient(said.data, route.data)
             except msgspec.DecodeError as error:
                 return self._misfit(route, arrived, "data", str(error), *named)
-        second = said.time.timestamp()
-        days = int((second + CHINA_S) // DAY)
+            if (escapes or route.timed) and not wire.flawless(fact):
+                return self._misfit(route, arrived, "data", wire.FLAW, *named)
+        since = said.time - BEGINNING
+        second = since.days * DAY + since.seconds
+        days = (second + CHINA_S) // DAY
         return Letter(
             named[0], named[1], route.window or "", route.type, version, fact is not None, said.subject,
-            self._days.get(days) or self._day(days), round(second * 1e6), said.clocksynced, said.bootid,
+            self._days.get(days) or self._day(days), second * 1_000_000 + since.microseconds,
+            said.clocksynced, said.bootid,
             float(said.uptime), said.prevhash, payload, fact,
         )  # fmt: skip
 
@@ -195,7 +227,7 @@ class Reader:
         if reason == "field":
             try:
                 named = _number(msgspec.json.decode(arrived.payload, type=_Named).id)
-            except msgspec.ValidationError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 named = None
         return self._misfit(route, arrived, reason, str(error), *(named or (None, None)))
 
@@ -205,7 +237,7 @@ class Reader:
         value = None
         if arrived.payload:
             try:
-                value = READ[route.kind].decode(arrived.payload)
+                value = wire.read(arrived.payload, READ[route.kind])
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 wrong = isinstance(error, msgspec.ValidationError)
                 return self._misfit(route, arrived, "field" if wrong else "not_json", str(error))
@@ -215,9 +247,14 @@ class Reader:
     # ---- topics and days
 
     def _learn(self, topic: bytes) -> _Route:
-        if len(self._routes) > 100_000:
-            self._routes.clear()  # somebody invents topics; the true ones are learnt again at once
-        route = self._routes[topic] = self._route(topic.decode("utf-8", "replace").replace("\0", "\ufffd"))
+        """What a topic says, remembered only if it is one that a window of this version uses."""
+        if len(topic) > wire.MAX_TOPIC:
+            return _cut_off(topic)
+        route = self._route(topic.decode("utf-8", "replace").replace("\0", "\ufffd"))
+        if route.window is not None and (route.kind != "fact" or route.data is not None):
+            if len(self._routes) >= ROUTES:
+                self._routes.clear()  # somebody invents windows; the true ones are learnt again at once
+            self._routes[topic] = route
         return route
 
     def _route(self, topic: str) -> _Route:
@@ -230,11 +267,10 @@ class Reader:
         ):
             return _Route(topic, None, "")
         found = WINDOW.fullmatch(window)
-        if not found or found[1] != self._county:
+        if not found or not window.startswith(self._county + "-"):
             return _Route(topic, None, kind)
         if kind != "fact":
             return _Route(topic, window, kind)
-        known = FACT_TYPES.get(name)
         return _Route(
             topic=topic,
             window=window,
@@ -242,7 +278,8 @@ class Reader:
             type=name,
             full=f"window.{name}.v{VERSION}",
             source=f"/windows/{self._county}/{window}",
-            data=msgspec.json.Decoder(known) if known else None,
+            data=DATA.get(name),
+            timed=name in TIMED,
         )
 
     def _day(self, days: int) -> str:
@@ -264,9 +301,25 @@ class Reader:
         return Misfit(reason, route.topic[:LONGEST], route.window, arrived.payload, arrived.size, clean, ledger, seq)
 
 
-def reread(type_: str, payload: bytes) -> Fact:
-    """What a fact of a type that we know says, from its payload in the book."""
-    return msgspec.json.decode(msgspec.json.decode(payload, type=wire.Envelope).data, type=FACT_TYPES[type_])
+def _cut_off(topic: bytes) -> _Route:
+    return _Route(topic[:OF_A_LONG_TOPIC].decode("utf-8", "replace").replace("\0", "\ufffd"), None, "")
+
+
+def reread(type_: str, payload: bytes) -> Fact | None:
+    """What a fact of a type that we know says, from its payload in the book; None where it breaks a bound of today."""
+    try:
+        return wire.lenient(msgspec.json.decode(payload, type=wire.Envelope).data, DATA[type_])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def seen_again(kind: str, payload: bytes) -> wire.Presence | wire.Status | wire.Health | None:
+    """What a window's last word said, from its payload in the book; None where it breaks a bound of today."""
+    try:
+        known: wire.Presence | wire.Status | wire.Health = wire.read(payload, READ[kind])
+    except (ValueError, msgspec.DecodeError):
+        return None
+    return known
 
 
 def _number(name: str) -> tuple[str, int] | None:
@@ -291,15 +344,9 @@ def _flaw(said: wire.Envelope, route: _Route, version: int) -> Reason | None:
         return "wrong_window"
     if not version:
         return "wrong_type"
-    # A Pi without a clock of its own says 1970; what is before that or after this century is no time at all.
-    if said.time.tzinfo is None or not 1970 <= said.time.year < 2100:
+    if not wire.FIRST_YEAR <= said.time.year <= wire.LAST_YEAR:
         return "time"
-    subject, boot = said.subject, said.bootid
-    if len(subject) > LONGEST or len(boot) > LONGEST or "\0" in subject or "\0" in boot:
-        return "field"
-    if len(said.prevhash) != 64 or not UPTIME.fullmatch(said.uptime):
-        return "field"
-    return None
+    return None if HASH(said.prevhash) and UPTIME(said.uptime) else "field"
 
 
 def day_of(at_us: int) -> str:

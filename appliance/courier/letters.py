@@ -1,15 +1,20 @@
-"""PURE: what comes over the wire to a window, read and sorted; what cannot be read is a `Stray` and nothing worse."""
+"""PURE: what comes over the wire to a window, read and sorted; what cannot be read is a `Stray` and nothing worse.
+
+Every bound of `wire` holds for what the county says as for what a window says. Whatever goes wrong with a message, in
+ways that nobody thought of too, makes that one message a stray.
+"""
 
 from typing import Literal
 
 import msgspec
 
 from appliance import wire
+from appliance.guard import words
 
-MAX_RANGES = 10_000
-MAX_ORDER_ID = 200
+LONGEST = 100
+"""Characters of a topic that a journal is told."""
 
-Kind = Literal["ack", "foreign_ack", "order", "presence", "document", "other"]
+Kind = Literal["ack", "foreign_ack", "order", "presence", "other"]
 
 
 class Acked(msgspec.Struct, frozen=True):
@@ -19,10 +24,14 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class Ordered(msgspec.Struct, frozen=True):
-    """The county orders something by `name`; `order` is the id under which it repeats it until it is answered."""
+    """The county orders something by `name`; `order` is the id under which it repeats it until it is answered.
+
+    `replay` is what the order of that name asks for, None if that cannot be read: then the order must be refused.
+    """
 
     order: str
     name: str
+    replay: wire.Replay | None = None
 
 
 class OwnPresence(msgspec.Struct, frozen=True):
@@ -47,14 +56,9 @@ class Stray(msgspec.Struct, frozen=True):
 Letter = Acked | Ordered | OwnPresence | CountyPresence | Stray
 
 
-class _Order(msgspec.Struct, frozen=True):
-    specversion: str
-    id: str
-    type: str
-
-
 _ack = msgspec.json.Decoder(wire.Ack)
-_order = msgspec.json.Decoder(_Order)
+_order = msgspec.json.Decoder(wire.Order)
+_replay = msgspec.json.Decoder(wire.Replay)
 _presence = msgspec.json.Decoder(wire.Presence)
 
 
@@ -64,50 +68,61 @@ def topics(window: str) -> list[str]:
     return [
         wire.window_topic(window, "ack"),
         wire.window_topic(window, "order", "+"),
-        wire.county_topic(county, "documents", "+"),
         wire.county_topic(county, "county", "presence"),
     ]
 
 
 def read(window: str, ledger: str, last_seq: int, topic: str, payload: bytes) -> Letter:
     """What one message says; `last_seq` is the newest fact there is, and nothing past it can have been acknowledged."""
-    county, last = window.split("-", 1)[0], topic.rsplit("/", 1)[-1]
+    if len(topic) > wire.MAX_TOPIC or len(payload) > wire.MAX_PAYLOAD:
+        return Stray(_kind(topic), f"{topic[:LONGEST]!r}: {len(topic)} characters of topic, {len(payload)} bytes")
     try:
-        if topic == wire.window_topic(window, "ack"):
-            return _read_ack(_ack.decode(payload), ledger, last_seq)
-        if topic == wire.window_topic(window, "order", last):
-            return _read_order(_order.decode(payload), last)
-        if topic == wire.window_topic(window, "presence"):
-            return OwnPresence(_presence.decode(payload))
-        if topic == wire.county_topic(county, "county", "presence"):
-            return CountyPresence(_presence.decode(payload))
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        return Stray(_kind(topic), f"{topic}: {problem}")
-    if topic == wire.county_topic(county, "documents", last):
-        return Stray("document", f"{topic}: county documents are not applied by this version")
-    return Stray("other", f"{topic}: nothing that a window asked for")
+        return _read(window, ledger, last_seq, topic, payload)
+    except Exception as problem:  # noqa: BLE001  one message must never end the window
+        return Stray(_kind(topic), f"{topic[:LONGEST]!r}: {words(problem)}")
+
+
+def _read(window: str, ledger: str, last_seq: int, topic: str, payload: bytes) -> Letter:
+    county, last = window.split("-", 1)[0], topic.rsplit("/", 1)[-1]
+    if topic == wire.window_topic(window, "ack"):
+        return _read_ack(wire.read(payload, _ack), ledger, last_seq)
+    if topic == wire.window_topic(window, "order", last):
+        return _read_order(wire.read(payload, _order), county, last)
+    if topic == wire.window_topic(window, "presence"):
+        return OwnPresence(wire.read(payload, _presence))
+    if topic == wire.county_topic(county, "county", "presence"):
+        return CountyPresence(wire.read(payload, _presence))
+    return Stray("other", f"{topic[:LONGEST]!r}: nothing that a window asked for")
 
 
 def _kind(topic: str) -> Kind:
     if topic.endswith("/ack"):
         return "ack"
-    return "presence" if topic.endswith("/presence") else "order"
+    if topic.endswith("/presence"):
+        return "presence"
+    return "order" if "/order/" in topic else "other"
 
 
 def _read_ack(ack: wire.Ack, ledger: str, last_seq: int) -> Letter:
     if ack.ledger != ledger:
-        return Stray("foreign_ack", f"an acknowledgement for ledger {ack.ledger[:20]!r}; ours is {ledger}")
-    if len(ack.seqs) > MAX_RANGES:
-        return Stray("ack", f"an acknowledgement of {len(ack.seqs)} ranges")
+        return Stray("foreign_ack", f"an acknowledgement for ledger {ack.ledger}; ours is {ledger}")
     if any(not 1 <= low <= high <= last_seq for low, high in ack.seqs):
         return Stray("ack", f"an acknowledgement of sequences that are none: our newest is {last_seq}")
     return Acked(merged(ack.seqs))
 
 
-def _read_order(order: _Order, name: str) -> Letter:
-    if not 0 < len(order.id) <= MAX_ORDER_ID or order.type != f"window.order.{name}.v1":
-        return Stray("order", f"an order whose id or type {order.type[:80]!r} does not fit its topic, …/{name[:80]}")
-    return Ordered(order.id, name)
+def _read_order(order: wire.Order, county: str, name: str) -> Letter:
+    if order.type != f"window.order.{name}.v1" or order.source != f"/counties/{county}":
+        return Stray("order", f"an order {order.type[:80]!r} of {order.source[:40]!r} under …/{name[:80]}")
+    return Ordered(order.id, name, _asked(order.data) if name == "replay" else None)
+
+
+def _asked(data: msgspec.Raw) -> wire.Replay | None:
+    try:
+        asked = wire.read(bytes(data), _replay)
+    except (msgspec.DecodeError, UnicodeDecodeError, wire.TooDeep):
+        return None
+    return asked if asked.first <= asked.last < asked.first + wire.MAX_REPLAY else None
 
 
 def merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ class Handed(msgspec.Struct, frozen=True):
     pages: Annotated[int, msgspec.Meta(ge=0, le=9999)] | None
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, gc=False):
     """Something that happened and stays true."""
 
     type: ClassVar[str]
