@@ -1,6 +1,6 @@
 """A window that means harm: everything that its certificate lets it say, as fast as the broker takes it.
 
-`python -m tests.ground_flood AUTHORITY PORT WINDOW SECONDS VICTIM` says each of `SAYS` for its share of the time, again
+`python -m tests.ground_flood AUTHORITY PORT WINDOW SECONDS VICTIM [NAME …]` says each of `SAYS` for its share of the time, again
 and again with another certificate's rights never exceeded, and prints how many packets the broker took of each.
 """
 
@@ -259,8 +259,9 @@ class Mouth:
 def main() -> None:
     authority, port, window, seconds, victim = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:6]
     liar, mouth = Liar(window, victim), Mouth(authority, port, window)
-    share = float(seconds) / len(SAYS)
-    for name, says in SAYS.items():
+    chosen = {name: SAYS[name] for name in sys.argv[6:] or SAYS}
+    share = float(seconds) / len(chosen)
+    for name, says in chosen.items():
         until, said, losses, packets = time.monotonic() + share, 0, mouth.losses, says(liar)
         while time.monotonic() < until:
             part = bytearray()

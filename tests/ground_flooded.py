@@ -147,7 +147,7 @@ def ask(port: int) -> dict[str, Any]:
         return {}
 
 
-def flood(place: Path, seconds: float) -> Seen:
+def flood(place: Path, seconds: float, *says: str) -> Seen:
     """Let the bad window loose for so long, and see what becomes of the good one."""
     authority = place / "authority"
     authority.mkdir()
@@ -165,7 +165,7 @@ def flood(place: Path, seconds: float) -> Seen:
         watch = threading.Thread(target=_watch, args=(seen, pages, ended), daemon=True)
         watch.start()
         command = [sys.executable, "-m", "tests.ground_flood", str(authority), str(broker.certificate_port), BAD]
-        bad = subprocess.Popen([*command, str(seconds), LEDGER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        bad = subprocess.Popen([*command, str(seconds), LEDGER, *says], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         pause = threading.Event()
         while bad.poll() is None:
             good.press()
