@@ -21,6 +21,7 @@ HASH = "ab" * 32
 CHUNK = 64 * 1024
 Packets = Iterator[bytes]
 T = TypeVar("T")
+NOBODY = {"waiting": 0, "served_today": 0}
 
 
 def length(n: int) -> bytes:
@@ -113,15 +114,19 @@ class Liar:
             yield self.given("press.stray", {"key": 1, "why": "away"}, synced=False)
             yield self.given("clock.synced", {"offset": odd})
             yield self.given("visit.ended", {"visit": "1", "clerk": "1", "seconds": odd})
-            yield packet(self.topic("fact", "x.y"), self.fact("x.y", 1).replace(b'"sequence"', b'"sequence":"%s","s"' % big.encode()))
+            yield packet(
+                self.topic("fact", "x.y"),
+                self.fact("x.y", 1).replace(b'"sequence"', b'"sequence":"%s","s"' % big.encode()),
+            )
 
     def times(self) -> Packets:
         """Times out of all time."""
         for odd in self._in_turn("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "x"):
-            status = {"state": "idle", "since": odd, "clerk": None, "away": None, "case_open": False}
-            status |= {"waiting": 0, "served_today": 0}
+            status = {"state": "idle", "since": odd, "clerk": None, "away": None, "case_open": False, **NOBODY}
             yield packet(self.topic("status"), json.dumps(status).encode(), retain=True)
-            yield packet(self.topic("fact", "press.stray"), self.fact("press.stray", {"key": 1, "why": "away"}, time=odd))
+            yield packet(
+                self.topic("fact", "press.stray"), self.fact("press.stray", {"key": 1, "why": "away"}, time=odd)
+            )
 
     def long_topics(self) -> Packets:
         """Topics of 20,000 bytes and more, with much and with little under them, kept and not."""
@@ -149,7 +154,9 @@ class Liar:
     def odd_texts(self) -> Packets:
         """U+0000, half characters, and bytes that are no text."""
         for odd in self._in_turn("\0", "\ud800", "\udfff", "\u202e"):
-            yield self.given("device.failed", {"device": odd, "reason": odd, "detail": odd * 50}, subject=odd, bootid=odd)
+            yield self.given(
+                "device.failed", {"device": odd, "reason": odd, "detail": odd * 50}, subject=odd, bootid=odd
+            )
             yield packet(self.topic("fact", "rating.given"), b"\xff\xfe" + self.fact("rating.given", {}))
 
     def clocks(self) -> Packets:
@@ -168,8 +175,12 @@ class Liar:
             state = random.choice(("idle", "serving", "rating", "closed"))
             at = f"2026-11-25T09:14:{n % 60:02d}+08:00"
             status = {"state": state, "since": at, "clerk": None, "away": None, "case_open": False}
-            yield packet(self.topic("presence"), json.dumps({"online": n % 2 == 0, "session": n // 2}).encode(), retain=True)
-            yield packet(self.topic("status"), json.dumps({**status, "waiting": n, "served_today": n}).encode(), retain=True)
+            yield packet(
+                self.topic("presence"), json.dumps({"online": n % 2 == 0, "session": n // 2}).encode(), retain=True
+            )
+            yield packet(
+                self.topic("status"), json.dumps({**status, "waiting": n, "served_today": n}).encode(), retain=True
+            )
             yield packet(self.topic("health"), self.health(n), retain=True)
 
     def health(self, n: int) -> bytes:
@@ -184,7 +195,9 @@ class Liar:
     def devices(self) -> Packets:
         """A thousand devices that fail and recover."""
         for n in count():
-            yield self.given(random.choice(("device.failed", "device.recovered")), {"device": f"d{n % 1000}", "reason": "r"})
+            yield self.given(
+                random.choice(("device.failed", "device.recovered")), {"device": f"d{n % 1000}", "reason": "r"}
+            )
 
     def stolen(self) -> Packets:
         """The facts of another window's ledger, before it has told them."""
@@ -203,7 +216,9 @@ class Liar:
 
     def broken(self) -> Packets:
         """No MQTT: the broker hangs up, and the window comes again."""
-        for odd in self._in_turn(b"\x32\xff\xff\xff\xff\xff", b"\x36\x05\x00\x01tab", b"\x32\x03\x00\xfft", b"\xf0\x00"):
+        for odd in self._in_turn(
+            b"\x32\xff\xff\xff\xff\xff", b"\x36\x05\x00\x01tab", b"\x32\x03\x00\xfft", b"\xf0\x00"
+        ):
             yield odd
 
     def _in_turn(self, *things: T) -> Iterator[T]:
@@ -270,7 +285,7 @@ def main() -> None:
                 said += 1
                 if name == "broken":
                     break
-            mouth.say(part)
+            mouth.say(bytes(part))
         print(json.dumps({"says": name, "packets": said, "hung_up": mouth.losses - losses}), flush=True)
 
 

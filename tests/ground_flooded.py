@@ -1,7 +1,6 @@
 """A county with the shipped broker and a good window in it, while another window does what it can (`ground_flood`)."""
 
 import json
-import ssl
 import subprocess
 import sys
 import threading

@@ -10,11 +10,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from appliance import wire
-from appliance.county.book import Batch, Book, TooNew
+from appliance.county.book import Batch, Book
 from appliance.county.engine import Unusable, connect
 from appliance.county.margins import CELL, CELLS
 from appliance.county.reading import Letter, Misfit, Reader, Sighting
 from appliance.county.tables import SCHEMA, breaks, facts, meta, metadata, quarantine
+from appliance.county.takeover import TooNew
 from appliance.window.facts import (
     ClockSynced,
     DeviceFailed,
@@ -193,7 +194,7 @@ def test_an_altered_fact_shows_at_the_one_after_in_any_order(book: Book, opened:
         (kept,) = tx.execute(select(breaks)).all()
     assert (kept.ledger, kept.seq, kept.window) == ("3f9c1a7e", 6, WINDOW)
     assert kept.found == wire.prevhash(pen.written[4][1])
-    assert book.past().breaks == {("3f9c1a7e", 6): WINDOW}
+    assert book.numbers()[WINDOW, "breaks"] == 1
 
 
 def test_a_first_fact_that_names_one_before_it_is_a_break(book: Book) -> None:
@@ -298,7 +299,7 @@ def test_a_misfit_is_kept_once_with_how_often_it_came(book: Book) -> None:
     with book.engine.connect() as tx:
         (row,) = tx.execute(select(quarantine)).all()
     assert (row._mapping["count"], row.size, len(row.payload)) == (6, 10_000, CELL)
-    assert book.past().misfits == {WINDOW: 6}
+    assert book.numbers()[WINDOW, "misfits"] == 6
 
 
 def test_a_flood_of_different_misfits_fills_no_disk(book: Book) -> None:
@@ -308,7 +309,7 @@ def test_a_flood_of_different_misfits_fills_no_disk(book: Book) -> None:
     with book.engine.connect() as tx:
         rows = tx.execute(select(func.count()).select_from(quarantine)).scalar_one()
     assert rows <= CELLS + 2
-    assert book.past().misfits == {WINDOW: CELLS + 700}
+    assert book.numbers()[WINDOW, "misfits"] == CELLS + 700
 
 
 def test_a_device_stays_as_its_newest_fact_leaves_it(book: Book) -> None:
@@ -328,9 +329,9 @@ def test_unknown_facts_and_repetitions_are_counted_once_each(opened: Open) -> No
     topic = wire.window_topic(WINDOW, "fact", "rating.sung")
     payload = pen.write(RatingGiven(visit="v", grade=1)).replace(b"rating.given", b"rating.sung")
     pen.written[2] = (topic, payload)
-    assert book.keep(Batch(letters=letters(pen)), now()).unknown == {WINDOW: 1}
-    assert book.keep(Batch(letters=letters(pen)), now()).unknown == {}
-    assert opened().past().unknown == {WINDOW: 1}
+    assert book.keep(Batch(letters=letters(pen)), now()).numbers[WINDOW, "unknown"] == 1
+    assert (WINDOW, "unknown") not in book.keep(Batch(letters=letters(pen)), now()).numbers
+    assert opened().numbers() == {(WINDOW, "unknown"): 1, (WINDOW, "again"): 3, ("", "facts"): 3}
     assert count(book) == 3
 
 
@@ -344,9 +345,9 @@ def test_what_the_wall_counts_is_told_by_day_and_window(book: Book) -> None:
     other.write(RatingGiven(visit="a", grade=1))
     keep(book, pen)
     keep(book, other)
-    told = [(it.window, it.seq) for it in book.told("2026-11-22")]
-    assert sorted(told) == [(WINDOW, 1), (WINDOW, 2), (WINDOW, 3), ("430602-0108-1", 1)]
-    assert [it.seq for it in book.told("2026-11-22", ["430602-0108-1"])] == [1]
+    told = [(it.window, it.first, it.last, it.visits, it.grades) for it in book.counts("2026-11-22")]
+    assert sorted(told) == [(WINDOW, 1, 4, 1, (0, 0, 0, 0, 0)), ("430602-0108-1", 1, 1, 0, (0, 0, 0, 0, 1))]
+    assert [it.grades for it in book.counts("2026-11-22", ["430602-0108-1"])] == [(0, 0, 0, 0, 1)]
 
 
 # ---- the book itself --------------------------------------------------------------------------------

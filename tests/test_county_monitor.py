@@ -1,6 +1,6 @@
 """What the county should look at first, as tables: presence, silence, levels, order."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
 
 import msgspec
@@ -8,7 +8,7 @@ import pytest
 
 from appliance.asyncapi import HEALTH, STATUS
 from appliance.county import phrases
-from appliance.county.monitor import CALM, WORST_FIRST, Fault, Level, Row, Seen, microseconds, row, worst_first
+from appliance.county.monitor import CALM, WORST_FIRST, Fault, Level, Missing, Row, Seen, microseconds, row, worst_first
 from appliance.county.presence import SILENCE_S, heeded, reach
 from appliance.wire import AwayNote, ClerkCard, OutboxState, PadState, Presence, PrinterState
 from tests.ground_county import NINE, WINDOW
@@ -67,8 +67,7 @@ def test_an_offline_older_than_the_last_online_is_ignored(
 def test_a_window_without_health_for_three_minutes_is_silent(
     presence: Presence | None, health_s_ago: int | None, found: str
 ) -> None:
-    heard = None if health_s_ago is None else NOW - health_s_ago * 1_000_000
-    assert reach(presence, heard, NOW) == found
+    assert reach(presence, health_s_ago) == found
 
 
 def seen(state: str = "idle", window: str = WINDOW, **more: Any) -> Seen:
@@ -87,7 +86,7 @@ def seen(state: str = "idle", window: str = WINDOW, **more: Any) -> Seen:
 
 
 def judged(it: Seen) -> Row:
-    return row(it, NOW, NOW)
+    return row(it, NOW, None if it.health_us is None else (NOW - it.health_us) / 1e6)
 
 
 PRINTER = {"printer": Fault("printer", "paper_out", NOW - 30 * MINUTE)}
@@ -123,6 +122,64 @@ LEVELS: list[tuple[str, Seen, Level]] = [
 @pytest.mark.parametrize(("it", "level"), [line[1:] for line in LEVELS], ids=[line[0] for line in LEVELS])
 def test_a_window_has_one_level(it: Seen, level: Level) -> None:
     assert judged(it).level == level
+
+
+TWO_THINGS: list[tuple[str, Seen, str, str]] = [
+    ("paper out while serving", seen("serving", faults=PRINTER), "serving", "fault"),
+    ("paper out, and the clerk is late", seen("away", away=LATE, faults=PRINTER), "overdue", "fault"),
+    ("cut off while serving, with a fault", seen("serving", presence=GONE, faults=PRINTER), "serving", "offline fault"),
+    ("a fault and a broken chain", seen("rating", faults=PRINTER, breaks=2), "rating", "fault broken"),
+    ("facts that the county lacks", seen("idle", missing=Missing(asked=3)), "idle", "broken"),
+    ("facts that are lost", seen("idle", missing=Missing(lost=3)), "idle", "broken"),
+    ("another window's ledger", seen("serving", foreign=7, copied=True), "serving", "broken"),
+    ("another window's ledger, once", seen("serving", foreign=7), "serving", ""),
+    ("switched off, a chain broken", seen("closed", presence=GONE, breaks=1), "off", "broken"),
+    ("nothing wrong", seen("away", away=LATE), "overdue", ""),
+]
+
+
+@pytest.mark.parametrize(("it", "doing", "wrong"), [line[1:] for line in TWO_THINGS], ids=[it[0] for it in TWO_THINGS])
+def test_what_a_window_does_and_what_is_wrong_are_two_things(it: Seen, doing: str, wrong: str) -> None:
+    found = judged(it)
+    assert (found.doing, " ".join(found.wrong)) == (doing, wrong)
+    assert found.level == (found.wrong[0] if wrong else doing)
+
+
+def test_a_row_has_few_notes_and_says_how_many_there_are() -> None:
+    faults = {f"d{n}": Fault(f"d{n}", "absent") for n in range(9000)}
+    notes = phrases.notes(judged(seen(faults=faults, missing=Missing(asked=2))))
+    assert len(notes) == 3
+    assert notes[0] == phrases.MISSING.format(2)
+    assert notes[-1].endswith("等 9001 项")
+
+
+FAR = [datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), datetime.max.replace(tzinfo=UTC)]
+FAR += [datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))]
+
+
+@pytest.mark.parametrize("at", FAR)
+def test_no_time_is_too_far_to_be_shown(at: datetime) -> None:
+    status = msgspec.structs.replace(STATUS, state="away", since=at, away=AwayNote("会议", at))
+    found = judged(seen(status=status))
+    assert phrases.since(found.since_us, NINE.date())
+    assert phrases.whereabouts(found)
+    for at_us in (-(2**62), 2**62, found.since_us or 0):
+        assert phrases.since(at_us, NINE.date())
+        assert phrases.now(at_us)
+    assert worst_first([found, judged(seen())])
+
+
+@pytest.mark.parametrize(
+    ("rated", "visits", "said"), [(0, 0, "—"), (0, 15, "0%"), (1, 15, "7%"), (15, 15, "100%"), (3, 2, "100%")]
+)
+def test_the_rate_is_that_of_the_visits_that_were_rated(rated: int, visits: int, said: str) -> None:
+    assert phrases.rate(rated, visits) == said
+
+
+def test_a_window_is_called_as_its_display_calls_it() -> None:
+    assert phrases.window(judged(seen(status=msgspec.structs.replace(STATUS, name="二号窗口")))) == "二号窗口"
+    assert phrases.window(judged(seen(status=msgspec.structs.replace(STATUS, name=" ")))) == "1 号窗口"
+    assert phrases.window(judged(seen(status=None))) == "1 号窗口"
 
 
 def test_every_level_is_ordered_named_and_tried() -> None:
@@ -164,8 +221,7 @@ def test_since_when(it: Seen, minutes_ago: int) -> None:
 def test_nobody_is_called_silent_for_the_time_in_which_we_did_not_listen() -> None:
     old = seen("serving", health_us=NOW - 10 * MINUTE)
     assert judged(old).level == "silent"
-    assert row(old, NOW, NOW - 9 * MINUTE).level == "serving"
-    assert judged(msgspec.structs.replace(old, deaf_us=9 * MINUTE)).level == "serving"
+    assert row(old, NOW, 60.0).level == "serving"
 
 
 def test_a_fact_and_health_that_say_the_same_are_one_fault() -> None:
@@ -182,8 +238,10 @@ def test_the_number_not_yet_sent_is_the_windows_own(outbox: OutboxState, unsent:
 
 def test_every_sentence_of_a_row_is_chinese() -> None:
     for _, it, _ in LEVELS:
-        found = judged(msgspec.structs.replace(it, breaks=1, misfits=2, unknown=3))
-        for said in (*phrases.notes(found), phrases.whereabouts(found), phrases.since(found.since_us, NINE.date())):
+        lacking = Missing(1, 2, 3)
+        found = judged(msgspec.structs.replace(it, breaks=1, misfits=9, unknown=3, foreign=2, cut=4, missing=lacking))
+        others = (phrases.whereabouts(found), phrases.since(found.since_us, NINE.date()), phrases.details(found))
+        for said in (*phrases._all_notes(found), *phrases.notes(found), phrases.state(found), *others):
             assert not any(letter.isascii() and letter.isalpha() for letter in said), said
 
 

@@ -39,7 +39,7 @@ class Desk:
 
     def restart(self) -> None:
         self.book = Book(f"sqlite:///{self.path}")
-        self.wall = Wall(self.book, self.now)
+        self.wall = Wall(self.book, self.now, clock=lambda: self.now / 1e6)
 
     def take(self, *all_: Arrived) -> None:
         batch = Batch()
@@ -55,6 +55,7 @@ class Desk:
         self.wall.take(self.book.keep(batch, self.now), self.now)
 
     def row(self, window: str = WINDOW) -> Row:
+        self.wall.tick(self.now)
         (found,) = [row for row in self.wall.rows(self.now) if row.window == window]
         return found
 
@@ -108,7 +109,7 @@ def test_a_new_day_begins_at_nought_with_what_came_of_it_early(desk: Desk) -> No
     pen.write(RatingGiven(visit="20261123-0001", grade=1), NINE + timedelta(hours=15, seconds=1))
     desk.take(*pen.arrived())
     assert desk.row().seen.grades == COUNTED
-    desk.wall.tick(microseconds(NINE + timedelta(hours=15)))
+    desk.now = microseconds(NINE + timedelta(hours=15))
     assert (desk.row().seen.visits, desk.row().seen.grades) == (0, (0, 0, 0, 0, 1))
 
 
@@ -150,7 +151,7 @@ def test_a_fault_told_before_the_clock_was_right_began_when_it_began(desk: Desk)
 
 
 def test_a_restart_knows_presence_status_and_health_again(desk: Desk) -> None:
-    desk.wall.link(True, desk.now)
+    desk.wall.link(True)
     desk.sees("presence", wire.Presence(online=True, session=3))
     desk.sees("status", STATUS)
     desk.sees("health", HEALTH)
@@ -162,13 +163,14 @@ def test_a_restart_knows_presence_status_and_health_again(desk: Desk) -> None:
 
 
 def test_silence_is_not_counted_while_we_did_not_listen(desk: Desk) -> None:
-    desk.wall.link(True, desk.now)
+    desk.wall.link(True)
     desk.sees("status", STATUS)
     desk.sees("health", HEALTH)
-    desk.wall.link(False, desk.now + 60_000_000)
-    desk.now += 3600_000_000
+    desk.now += 60_000_000
+    desk.wall.link(False)
+    desk.now += 3540_000_000
     assert desk.row().reach == "online"
-    desk.wall.link(True, desk.now)
+    desk.wall.link(True)
     assert desk.row().reach == "online"
     desk.now += 119_000_000
     assert desk.row().reach == "online"
@@ -181,14 +183,14 @@ def test_silence_is_not_counted_while_we_did_not_listen(desk: Desk) -> None:
 
 
 def test_who_was_silent_before_a_restart_is_silent_after_it(desk: Desk) -> None:
-    desk.wall.link(True, desk.now)
+    desk.wall.link(True)
     desk.sees("health", HEALTH)
     other = "430602-0108-1"
     desk.now += 200_000_000
     desk.take(arrived(wire.window_topic(other, "health"), wire.encode(HEALTH)))
     desk.now += 7200_000_000
     desk.restart()
-    desk.wall.link(True, desk.now)
+    desk.wall.link(True)
     assert (desk.row().reach, desk.row(other).reach) == ("silent", "online")
 
 

@@ -1,28 +1,36 @@
 """The county's book: what arrived is kept here in batches, once each, before any window is told that we have it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, inspect, select, text, tuple_, update
+from sqlalchemy import Connection, func, select, update
 
+from appliance import wire
 from appliance.county import clocks, engine, margins
-from appliance.county.chain import Break, Chain, Place, Tip
-from appliance.county.reading import Letter, Misfit, Sighting, reread
-from appliance.county.tables import SCHEMA, breaks, facts, meta, metadata
-from appliance.window.facts import ClockSynced, DeviceFailed, DeviceRecovered, Fact, RatingChanged, RatingGiven
+from appliance.county.chain import Break, Chain, Place
+from appliance.county.gaps import Gaps, note_answer
+from appliance.county.ledgers import Owner, Owners
+from appliance.county.margins import Number
+from appliance.county.reading import Letter, Misfit, Sighting
+from appliance.county.tables import breaks, facts, meta
+from appliance.county.takeover import prepare
+from appliance.county.tally import Run, runs_of
+from appliance.window.facts import (
+    ClockSynced,
+    DeviceFailed,
+    DeviceRecovered,
+    OrderRefused,
+    RatingChanged,
+    RatingDeclined,
+    RatingGiven,
+)
 
 BATCH: Final = 500
 """Facts a transaction may have; keeps every statement below the limits of both databases."""
-
-
-class TooNew(Exception):
-    """The book was written by a newer version of this program: `found` is its schema."""
-
-    def __init__(self, found: int) -> None:
-        super().__init__(f"schema {found}, known up to {SCHEMA}")
-        self.found = found
+SPECIAL: Final = frozenset({DeviceFailed.type, DeviceRecovered.type, ClockSynced.type, OrderRefused.type})
+"""The types that change more of the book than the facts."""
 
 
 class Batch(msgspec.Struct):
@@ -37,41 +45,37 @@ class Batch(msgspec.Struct):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What became of a batch; `letters` are all its facts that are in the book, new or not."""
+    """What became of a batch.
+
+    To be acknowledged are `letters` and `conflicts` and whatever misfits can be named; `foreign` must not be.
+    """
 
     letters: dict[Place, Letter]
+    """All its facts that are in the book, new or not."""
     new: int
     again: int
     conflicts: list[Letter]
+    foreign: list[Letter]
+    """Facts that their sender may not bring, because the ledger is another window's or one too many."""
     breaks: list[Break]
     moved: set[str]
-    """Windows of which times were put right, so that what was counted by day is to be counted anew."""
+    """Windows of which times are put right, so that what was counted by day is to be counted anew."""
+    devices: list[margins.Device]
+    """The devices of windows that told of any, as they are now."""
     sightings: list[Sighting]
     """Those that told something, with when they were heard."""
-    misfits: Counter[str]
-    """How many were shut in, by window; "" for those that named none."""
-    unknown: Counter[str]
-    """New facts that were kept without being understood, by window."""
+    misfits: set[str]
+    """Windows of which something could not be read."""
+    numbers: dict[Number, int]
+    """What is counted since the beginning, as far as this batch changed it."""
 
 
 class Past(msgspec.Struct, frozen=True):
     """What the book knew when it was opened, apart from what happened today."""
 
-    facts: int
-    breaks: dict[Place, str]
-    misfits: dict[str, int]
-    unknown: dict[str, int]
+    numbers: dict[Number, int]
     devices: list[margins.Device]
     sightings: list[Sighting]
-
-
-class Told(msgspec.Struct, frozen=True):
-    """One fact from the book, as far as the wall counts it."""
-
-    window: str
-    ledger: str
-    seq: int
-    fact: Fact
 
 
 class Book:
@@ -82,8 +86,11 @@ class Book:
         self._insert = engine.insert(self.engine)
         self._add = engine.adder(self.engine, facts)
         self._chain = Chain()
-        with engine.explained(self.engine), engine.writing(self.engine) as tx:
-            _prepare(tx)
+        self._owners = Owners()
+        with engine.explained(self.engine):
+            with engine.writing(self.engine) as tx:
+                prepare(tx)
+            self.gaps = Gaps(self.engine)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -95,95 +102,98 @@ class Book:
             tx.execute(update(meta).where(meta.c.name == "session").values(value=meta.c.value + 1))
             return int(tx.execute(select(meta.c.value).where(meta.c.name == "session")).scalar_one())
 
+    # ---- what the collector brings
+
     def keep(self, batch: Batch, now_us: int) -> Kept:
         """One transaction: everything of a batch is in the book, or it raises and nothing is.
 
         `now_us` must differ from that of every batch before: it tells the rows of this batch from those we had.
         """
-        mine, conflicts = _once(batch.letters)
         with engine.writing(self.engine) as tx:
-            new = self._add(tx, [_row(letter, now_us) for letter in mine.values()]) if mine else 0
-            had: set[Place] = set()
-            if new < len(mine):
-                had = _had(tx, mine, conflicts, now_us)
-            broken, tips = self._check(tx, mine, now_us)
+            sorted_ = self._owners.sort(tx, self._insert, batch.letters, now_us)
+            mine, conflicts = _once(sorted_.own)
+            self._meet_tips(tx, mine)
+            new, had = self._add_facts(tx, mine, conflicts, now_us)
+            broken, tips = self._chain.check(mine, lambda places: _fetch(tx, places))
+            numbers = self._note_breaks(tx, broken, now_us)
             special = [it for it in mine.values() if not it.known or not it.synced or it.type in SPECIAL]
-            margins.note_devices(tx, self._insert, special)
-            owed = clocks.note(tx, self._insert, special)
-            moved = clocks.put_right(tx)[0] if owed else set[str]()
+            told = margins.note_devices(tx, self._insert, special, sorted_.owners)
+            moved = clocks.put_right(tx)[0] if clocks.note(tx, self._insert, special) else set[str]()
+            self._note_answers(tx, special)
             seen = margins.note_sightings(tx, self._insert, batch.sightings, now_us)
-            misfits = [*batch.misfits, *(it.misfit("conflict") for it in conflicts)]
+            misfits = _misfits(batch, conflicts, sorted_.foreign, sorted_.too_many, sorted_.owners)
             margins.shut_in(tx, self._insert, misfits, now_us)
-            unknown = Counter(it.window for it in special if not it.known and (it.ledger, it.seq) not in had)
-            margins.count(tx, self._insert, "unknown", unknown)
-            margins.count(tx, self._insert, "again", Counter(mine[place].window for place in had & mine.keys()))
+            margins.bring_back(tx, misfits)
+            devices = margins.all_devices(tx, sorted(told | moved)) if told or moved else []
+            foreign = [*sorted_.foreign, *sorted_.too_many]
+            numbers.update(_counted(mine, had, special, misfits, foreign))
+            numbers["", "facts"] += new
+            now = margins.count(tx, self._insert, numbers)
         self._chain.settle(tips)
-        again = len(batch.letters) - new - len(conflicts)
-        shut = Counter(it.window or "" for it in misfits)
-        return Kept(mine, new, again, conflicts, broken, moved, seen, shut, unknown)
+        self._owners.settle(sorted_.owners)
+        self.gaps.moved({it.ledger for it in mine.values()}, seen)
+        again = len(batch.letters) - new - len(conflicts) - len(foreign)
+        shut = {it.window or "" for it in misfits}
+        return Kept(mine, new, again, conflicts, foreign, broken, moved, devices, seen, shut, now)
 
-    def _check(self, tx: Connection, mine: Mapping[Place, Letter], now_us: int) -> tuple[list[Break], dict[str, Tip]]:
-        if unmet := self._chain.unmet(mine.values()):
-            known = select(facts.c.ledger, func.max(facts.c.seq)).where(facts.c.received_us != now_us)
-            rows = tx.execute(known.where(facts.c.ledger.in_(unmet)).group_by(facts.c.ledger))
-            self._chain.meet(dict(rows.all()))
-        broken, tips = self._chain.check(mine, lambda places: _fetch(tx, places))
+    def _meet_tips(self, tx: Connection, mine: Mapping[Place, Letter]) -> None:
+        """How far the book has the ledgers of which the chain does not know; one seek for each, before we add."""
+        newest = {}
+        for ledger in self._chain.unmet(mine.values()):
+            found = tx.execute(select(func.max(facts.c.seq)).where(facts.c.ledger == ledger)).scalar_one()
+            if found is not None:
+                newest[ledger] = int(found)
+        self._chain.meet(newest)
+
+    def _add_facts(
+        self, tx: Connection, mine: dict[Place, Letter], conflicts: list[Letter], now_us: int
+    ) -> tuple[int, set[Place]]:
+        """How many are new, and the places that the book had; what says something else there becomes a conflict."""
+        if not mine:
+            return 0, set()
+        # In one order, so that two collectors that keep the same facts do not each wait for the other.
+        new = self._add(tx, [_row(mine[place], now_us) for place in sorted(mine)])
+        return new, _had(tx, mine, conflicts, now_us) if new < len(mine) else set()
+
+    def _note_breaks(self, tx: Connection, broken: Iterable[Break], now_us: int) -> Counter[Number]:
+        """Each break once, whoever finds it; how many are new, by window."""
+        found: Counter[Number] = Counter()
         for it in broken:
             row = {**msgspec.structs.asdict(it), "noticed_us": now_us}
-            tx.execute(self._insert(breaks).values(row).on_conflict_do_nothing())
-        return broken, tips
+            added = self._insert(breaks).values(row).on_conflict_do_nothing().returning(breaks.c.seq)
+            found[it.window, "breaks"] += len(tx.execute(added).all())
+        return found
 
-    def put_right(self) -> tuple[set[str], bool]:
-        """Puts right a slice of the times that are still wrong: the windows that are right now, and whether more is."""
+    def _note_answers(self, tx: Connection, letters: Iterable[Letter]) -> None:
+        for letter in letters:
+            note_answer(tx, self._insert, letter)
+
+    def put_right(self) -> tuple[set[str], list[margins.Device], bool]:
+        """Puts right a slice of the times that are still wrong: windows that are right now, and whether more is."""
         with engine.writing(self.engine) as tx:
-            return clocks.put_right(tx)
+            moved, more = clocks.put_right(tx)
+            return moved, margins.all_devices(tx, sorted(moved)) if moved else [], more
 
-    def told(self, day: str, windows: Sequence[str] | None = None) -> Iterator[Told]:
-        """What a day's facts of known types say, of all windows or of some, oldest first within each ledger."""
-        wanted = select(facts.c.window, facts.c.ledger, facts.c.seq, facts.c.type, facts.c.payload)
-        wanted = wanted.where(facts.c.day == day, facts.c.known, facts.c.type.in_(COUNTED))
-        if windows is not None:
-            wanted = wanted.where(facts.c.window.in_(windows))
-        with engine.reading(self.engine) as tx:
-            for window, ledger, seq, type_, payload in tx.execute(wanted.order_by(facts.c.ledger, facts.c.seq)):
-                if fact := reread(type_, payload):
-                    yield Told(window, ledger, seq, fact)
+    # ---- what is asked
 
-    def devices(self, windows: Sequence[str]) -> list[margins.Device]:
-        """The devices of some windows as they are now."""
+    def due_replays(self, now_us: int) -> list[tuple[str, wire.Order]]:
+        """Windows and the orders that are to be published to them now; each is counted as given."""
+        return self.gaps.due(now_us)
+
+    def counts(self, day: str, windows: Sequence[str] | None = None) -> list[Run]:
+        """What happened on a day, of all windows or of some, by runs of sequences."""
         with engine.reading(self.engine) as tx:
-            return margins.all_devices(tx, windows)
+            return runs_of(tx, day, windows)
+
+    def numbers(self) -> dict[Number, int]:
+        """What is counted since the beginning."""
+        with engine.reading(self.engine) as tx:
+            return margins.all_counted(tx)
 
     def past(self) -> Past:
         """What was known before this program was started."""
         with engine.reading(self.engine) as tx:
-            return Past(
-                facts=tx.execute(select(func.count()).select_from(facts)).scalar_one(),
-                breaks={(it.ledger, it.seq): it.window for it in tx.execute(select(breaks))},
-                misfits=margins.misfits(tx),
-                unknown=margins.all_counted(tx, "unknown"),
-                devices=margins.all_devices(tx),
-                sightings=margins.all_sightings(tx),
-            )
-
-
-COUNTED: Final = ("visit.ended", "rating.given", "rating.changed")
-"""The types that the wall counts by day."""
-SPECIAL: Final = frozenset({DeviceFailed.type, DeviceRecovered.type, ClockSynced.type})
-"""The types that change more of the book than the facts."""
-
-
-def _prepare(tx: Connection) -> None:
-    """Make the tables in an empty database; refuse those of a newer version."""
-    if tx.dialect.name == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(430602)"))  # two collectors may start at once
-    if inspect(tx).has_table(meta.name):
-        found = tx.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none() or 0
-        if found > SCHEMA:
-            raise TooNew(found)
-        return
-    metadata.create_all(tx)
-    tx.execute(meta.insert(), [{"name": "schema", "value": SCHEMA}, {"name": "session", "value": 0}])
+            return Past(margins.all_counted(tx), margins.all_devices(tx), margins.all_sightings(tx))
 
 
 def _once(letters: Sequence[Letter]) -> tuple[dict[Place, Letter], list[Letter]]:
@@ -199,11 +209,8 @@ def _once(letters: Sequence[Letter]) -> tuple[dict[Place, Letter], list[Letter]]
 
 def _had(tx: Connection, mine: dict[Place, Letter], conflicts: list[Letter], now_us: int) -> set[Place]:
     """The places of `mine` that the book had before; those that it has with other content become conflicts."""
-    seqs: dict[str, list[int]] = {}
-    for ledger, seq in mine:
-        seqs.setdefault(ledger, []).append(seq)
     had = set()
-    for ledger, some in seqs.items():
+    for ledger, some in _by_ledger(mine).items():
         wanted = select(facts.c.seq, facts.c.payload).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
         for seq, payload in tx.execute(wanted.where(facts.c.received_us != now_us)):
             had.add((ledger, seq))
@@ -213,13 +220,51 @@ def _had(tx: Connection, mine: dict[Place, Letter], conflicts: list[Letter], now
 
 
 def _fetch(tx: Connection, places: set[Place]) -> dict[Place, bytes]:
+    """The payloads that the book has at these places; one query a ledger, for SQLite scans everything for pairs."""
     found: dict[Place, bytes] = {}
-    some = list(places)
-    for at in range(0, len(some), BATCH):
-        wanted = select(facts.c.ledger, facts.c.seq, facts.c.payload)
-        rows = tx.execute(wanted.where(tuple_(facts.c.ledger, facts.c.seq).in_(some[at : at + BATCH])))
-        found.update({(ledger, seq): payload for ledger, seq, payload in rows})
+    for ledger, some in _by_ledger(places).items():
+        wanted = select(facts.c.seq, facts.c.payload).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
+        found.update({(ledger, seq): payload for seq, payload in tx.execute(wanted)})
     return found
+
+
+def _by_ledger(places: Iterable[Place]) -> dict[str, list[int]]:
+    seqs: dict[str, list[int]] = {}
+    for ledger, seq in places:
+        seqs.setdefault(ledger, []).append(seq)
+    return seqs
+
+
+def _misfits(
+    batch: Batch,
+    conflicts: Iterable[Letter],
+    foreign: Iterable[Letter],
+    too_many: Iterable[Letter],
+    owners: Mapping[str, Owner],
+) -> list[Misfit]:
+    """What was read and is yet put aside, beside what could not be read."""
+    return [
+        *batch.misfits,
+        *(it.misfit("conflict") for it in conflicts),
+        *(msgspec.structs.replace(it.misfit("foreign_ledger"), detail=owners[it.ledger].window) for it in foreign),
+        *(it.misfit("too_many_ledgers") for it in too_many),
+    ]
+
+
+def _counted(
+    mine: Mapping[Place, Letter],
+    had: set[Place],
+    special: Iterable[Letter],
+    misfits: Iterable[Misfit],
+    foreign: Iterable[Letter],
+) -> Counter[Number]:
+    """What a batch adds to the numbers since the beginning."""
+    counted: Counter[Number] = Counter()
+    counted.update((it.window, "unknown") for it in special if not it.known and (it.ledger, it.seq) not in had)
+    counted.update((mine[place].window, "again") for place in had & mine.keys())
+    counted.update((it.window or "", "misfits") for it in misfits)
+    counted.update((it.window, "foreign") for it in foreign)
+    return counted
 
 
 def _row(letter: Letter, now_us: int) -> tuple[Any, ...]:
@@ -227,8 +272,9 @@ def _row(letter: Letter, now_us: int) -> tuple[Any, ...]:
     fact = letter.fact
     grade = fact.grade if isinstance(fact, (RatingGiven, RatingChanged)) else None
     was = fact.was if isinstance(fact, RatingChanged) else None
+    why = fact.why if isinstance(fact, RatingDeclined) else None
     return (
         letter.ledger, letter.seq, letter.window, letter.type, letter.version, letter.known, letter.subject,
         letter.day, letter.time_us, letter.time_us, letter.synced, letter.boot, letter.up, grade, was,
-        letter.payload, now_us,
+        letter.payload, now_us, why,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from appliance import wire
-from appliance.county.reading import Letter
+from appliance.county.reading import LAST_SEQ, Letter
 
 Place = tuple[str, int]
 """A fact's place in the world: its ledger and sequence."""
@@ -74,7 +74,7 @@ class Chain:
                 broken.append(_break(letter, digest))
             if tip is None or seq > tip.seq:
                 tips[ledger] = Tip(seq, digests[place])
-            elif (ledger, seq + 1) not in letters:
+            elif seq < LAST_SEQ and (ledger, seq + 1) not in letters:
                 after.add((ledger, seq + 1))
         if before or after:
             broken += _with_the_book(letters, digests, before, after, fetch(before.keys() | after))

@@ -9,7 +9,6 @@ read and not kept before we die comes again, because its window was not told tha
 import logging
 import random
 import time
-from collections import Counter
 from typing import Final
 
 import msgspec
@@ -45,8 +44,8 @@ PRESENT_S: Final = 5.0
 SHORT_S: Final = 60.0
 OUSTED: Final = 3
 """So many connections in a row that ended within a minute: somebody else may come under our name."""
-RECOUNT_S: Final = 5.0
-"""The least time between two recounts of what was put right, and many times what one takes."""
+REPLAY_S: Final = 5.0
+"""How often the book is asked what is to be asked of the windows."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -90,8 +89,8 @@ class Collector:
         self._stamp = 0
         self._oldest: float | None = None
         self._doubted = False
-        self._present_at = self._look_at = 0.0
-        self._redating, self._moved, self._recount_at = True, set[str](), 0.0
+        self._present_at = self._look_at = self._replay_at = 0.0
+        self._redating = True
         self.pulse = Pulse()
         """How far behind we are, as it was at the end of the last step."""
 
@@ -176,7 +175,7 @@ class Collector:
     def _arrive(self) -> None:
         self._up_since = self._present_at = self._look_at = time.monotonic()
         self._doubted = False
-        self._wall.link(True, self._now_us())
+        self._wall.link(True)
         log.info("connected to %r as %s", self._broker, self._name)
 
     def _patience(self, line: Line) -> float:
@@ -192,7 +191,7 @@ class Collector:
             self._line.close(politely=False)
             self._line = None
         if self._up_since is not None:
-            self._wall.link(False, self._now_us())
+            self._wall.link(False)
             lasted = time.monotonic() - self._up_since
             if lasted > self._pace.proven:
                 self._losses = 0
@@ -220,8 +219,6 @@ class Collector:
                 self._keep()
         elif self._redating and time.monotonic() >= self._keep_at:
             self._put_right()
-        if self._moved and time.monotonic() >= self._recount_at:
-            self._recount()
 
     def _read(self, taken: list[Waiting]) -> Batch:
         """These as a batch; of what a window says of itself only the last word, which is all that the book keeps."""
@@ -274,7 +271,7 @@ class Collector:
 
     def _acknowledge(self, outcome: Outcome) -> None:
         have: dict[tuple[str, str], list[int]] = {}
-        for letter in outcome.batch.letters:
+        for letter in (*outcome.kept.letters.values(), *outcome.kept.conflicts):
             have.setdefault((letter.window, letter.ledger), []).append(letter.seq)
             if not letter.synced or isinstance(letter.fact, ClockSynced):
                 self._redating = True
@@ -286,35 +283,21 @@ class Collector:
 
     def _show(self, kept: Kept) -> None:
         """Tell the wall; what it cannot show is in the book all the same, and stands there after the next start."""
-        self._moved |= kept.moved
         try:
-            self._wall.take(msgspec.structs.replace(kept, moved=set()), self._stamp)
+            self._wall.take(kept, self._stamp)
         except Exception:
             log.exception("the wall cannot show what was kept")
 
     def _put_right(self) -> None:
         try:
-            moved, self._redating = self._book.put_right()
-            self._moved |= moved
+            moved, devices, self._redating = self._book.put_right()
+            self._wall.put_right(moved, devices)
         except Exception as error:
             if is_away(error):
                 self._refused(Away(words(error)))
                 return
             self._redating = False
             log.exception("times cannot be put right")
-
-    def _recount(self) -> None:
-        """What was counted by day is counted anew where times were put right: a day of a window, so not too often."""
-        moved, self._moved, began = self._moved, set(), time.monotonic()
-        try:
-            self._wall.take(Kept({}, 0, 0, [], [], moved, [], Counter(), Counter()), self._stamp)
-        except Exception as error:
-            if is_away(error):
-                self._moved |= moved
-            else:
-                log.exception("the wall cannot count anew")
-        took = time.monotonic() - began
-        self._recount_at = began + took + max(RECOUNT_S if took > 0.05 else 0.0, 20 * took)
 
     # ---- what is said
 
@@ -328,7 +311,19 @@ class Collector:
         if now - self._look_at >= LOOK_S:
             self._look_at = now
             line.look_for_litter()
+        if now - self._replay_at >= REPLAY_S:
+            self._replay_at = now
+            self._ask_for_replays(line)
         line.inlet.flush()
+
+    def _ask_for_replays(self, line: Line) -> None:
+        try:
+            due = self._book.due_replays(self._now_us())
+        except DBAPIError as error:
+            log.warning("the book does not say what is missing: %s", words(error))
+            return
+        for window, order in due:
+            line.publish(wire.window_topic(window, "order", "replay"), wire.encode(order))
 
     def _felt(self) -> Pulse:
         held = self._oldest if len(self._keeper) else None

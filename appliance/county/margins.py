@@ -1,55 +1,98 @@
 """What the book says beside the facts: devices, sightings, the quarantine, and numbers since the beginning."""
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from appliance import wire
 from appliance.county.engine import Insert
+from appliance.county.ledgers import Owner
 from appliance.county.monitor import Fault
 from appliance.county.presence import heeded
 from appliance.county.reading import Letter, Misfit, Sighting, seen_again
 from appliance.county.tables import counters, devices, quarantine, sightings
 from appliance.window.facts import DeviceFailed, DeviceRecovered
 
+log = logging.getLogger("appliance.county")
+
+Number = tuple[str, str]
+"""A window and the name of a number that is counted of it since the beginning."""
+DEVICES: Final = 64
+"""Devices of which a window may tell."""
 CELL: Final = 4096
 """Bytes kept of what cannot be read."""
 CELLS: Final = 1000
 """Different misfits kept of one window; whatever comes beyond is only counted."""
 
 
-def note_devices(tx: Connection, insert: Insert, letters: Iterable[Letter]) -> None:
-    """Each device as its newest fact leaves it; an older fact that arrives late changes nothing."""
+def note_devices(tx: Connection, insert: Insert, letters: Iterable[Letter], owners: Mapping[str, Owner]) -> set[str]:
+    """Each device as its newest fact leaves it, an older fact that arrives late changes nothing; which windows told.
+
+    Numbers are of their ledger: of two ledgers, the one that the county met later is the newer.
+    """
+    last: dict[tuple[str, str, str], Letter] = {}
     for letter in letters:
-        fact = letter.fact
-        if not isinstance(fact, DeviceFailed | DeviceRecovered):
-            continue
-        row = insert(devices).values(
-            window=letter.window,
-            device=fact.device,
-            ledger=letter.ledger,
-            seq=letter.seq,
-            failed=isinstance(fact, DeviceFailed),
-            reason=fact.reason,
-            at_us=letter.time_us,
-        )
-        newer = (devices.c.ledger != row.excluded.ledger) | (devices.c.seq < row.excluded.seq)
-        kept = {name: row.excluded[name] for name in ("ledger", "seq", "failed", "reason", "at_us")}
-        tx.execute(row.on_conflict_do_update(index_elements=["window", "device"], set_=kept, where=newer))
+        if isinstance(letter.fact, DeviceFailed | DeviceRecovered):
+            key = (letter.window, letter.fact.device, letter.ledger)
+            if key not in last or last[key].seq < letter.seq:
+                last[key] = letter
+    for letter in sorted(_placed(tx, last), key=lambda it: (owners[it.ledger].first_us, it.time_us)):
+        tx.execute(_device(insert, letter, owners[letter.ledger].first_us))
+    return {window for window, _, _ in last}
+
+
+def _placed(tx: Connection, last: Mapping[tuple[str, str, str], Letter]) -> list[Letter]:
+    """Those of devices that we have, or have a place for: a window that invents devices fills no wall with them."""
+    found = select(devices.c.window, devices.c.device).where(devices.c.window.in_({key[0] for key in last}))
+    have: dict[str, set[str]] = {}
+    for window, device in tx.execute(found):
+        have.setdefault(window, set()).add(device)
+    placed = []
+    for (window, device, _), letter in last.items():
+        known = have.setdefault(window, set())
+        if device in known or len(known) < DEVICES:
+            known.add(device)
+            placed.append(letter)
+    return placed
+
+
+def _device(insert: Insert, letter: Letter, ledger_us: int) -> Any:
+    fact = letter.fact
+    assert isinstance(fact, DeviceFailed | DeviceRecovered)
+    row = insert(devices).values(
+        window=letter.window,
+        device=fact.device,
+        ledger=letter.ledger,
+        seq=letter.seq,
+        failed=isinstance(fact, DeviceFailed),
+        reason=fact.reason,
+        at_us=letter.time_us,
+        ledger_us=ledger_us,
+    )
+    same = devices.c.ledger == row.excluded.ledger
+    later = (devices.c.ledger_us < row.excluded.ledger_us) | (
+        (devices.c.ledger_us == row.excluded.ledger_us) & (devices.c.at_us <= row.excluded.at_us)
+    )
+    newer = (same & (devices.c.seq < row.excluded.seq)) | (~same & later)
+    kept = {name: row.excluded[name] for name in ("ledger", "seq", "failed", "reason", "at_us", "ledger_us")}
+    return row.on_conflict_do_update(index_elements=["window", "device"], set_=kept, where=newer)
 
 
 def note_sightings(tx: Connection, insert: Insert, seen: list[Sighting], now_us: int) -> list[Sighting]:
     """Keeps the last of each kind of each window; returns those that told something, in their order."""
     told = []
-    for sighting in seen:
+    for sighting in _last_words(seen):
         where = (sightings.c.window == sighting.window, sightings.c.kind == sighting.kind)
         before = tx.execute(
             select(sightings.c.payload, sightings.c.heard_us, sightings.c.session).where(*where)
         ).one_or_none()
+        if before is None and not sighting.payload:
+            continue  # nothing of the window was there that could be taken down
         session = before.session if before else None
         if isinstance(sighting.value, wire.Presence):
             if not heeded(sighting.value, session):
@@ -65,6 +108,12 @@ def note_sightings(tx: Connection, insert: Insert, seen: list[Sighting], now_us:
         tx.execute(row.on_conflict_do_update(index_elements=["window", "kind"], set_=kept))
         told.append(msgspec.structs.replace(sighting, heard_us=heard_us))
     return told
+
+
+def _last_words(seen: list[Sighting]) -> list[Sighting]:
+    """Every presence, and of each window's statuses and healths in a batch only the last."""
+    last = {(it.window, it.kind): n for n, it in enumerate(seen)}
+    return [it for n, it in enumerate(seen) if it.kind == "presence" or last[it.window, it.kind] == n]
 
 
 def shut_in(tx: Connection, insert: Insert, misfits: list[Misfit], now_us: int) -> None:
@@ -101,20 +150,28 @@ def _taken(tx: Connection, windows: set[str]) -> Counter[str]:
     return Counter(dict(tx.execute(counted.group_by(quarantine.c.window)).all()))
 
 
-def count(tx: Connection, insert: Insert, name: str, more: Mapping[str, int]) -> None:
-    """Adds to a number since the beginning, by window."""
-    for window, n in more.items():
-        row = insert(counters).values(window=window, name=name, value=n)
-        kept = {"value": counters.c.value + row.excluded.value}
-        tx.execute(row.on_conflict_do_update(index_elements=["window", "name"], set_=kept))
+def bring_back(tx: Connection, misfits: list[Misfit]) -> None:
+    """A window that was taken down and now sends what cannot be read is there again."""
+    if windows := sorted({it.window for it in misfits if it.window}):
+        tx.execute(sightings.delete().where(sightings.c.window.in_(windows), sightings.c.payload == b""))
+
+
+def count(tx: Connection, insert: Insert, more: Counter[Number]) -> dict[Number, int]:
+    """Adds to numbers since the beginning; returns what they are now."""
+    now = {}
+    for (window, name), n in sorted(more.items()):  # in one order, so that two collectors do not wait for each other
+        if n:
+            row = insert(counters).values(window=window, name=name, value=n)
+            kept = {"value": counters.c.value + row.excluded.value}
+            done = row.on_conflict_do_update(index_elements=["window", "name"], set_=kept)
+            now[window, name] = int(tx.execute(done.returning(counters.c.value)).scalar_one())
+    return now
 
 
 class Device(msgspec.Struct, frozen=True):
     """A device as its newest fact left it; `fault` None when it works."""
 
     window: str
-    ledger: str
-    seq: int
     device: str
     fault: Fault | None
 
@@ -123,26 +180,19 @@ def all_devices(tx: Connection, windows: Collection[str] | None = None) -> list[
     """Every device that ever failed, as it is now; of all windows or of some."""
     wanted = select(devices) if windows is None else select(devices).where(devices.c.window.in_(windows))
     return [
-        Device(it.window, it.ledger, it.seq, it.device, Fault(it.device, it.reason, it.at_us) if it.failed else None)
+        Device(it.window, it.device, Fault(it.device, it.reason, it.at_us) if it.failed else None)
         for it in tx.execute(wanted)
     ]
 
 
 def all_sightings(tx: Connection) -> list[Sighting]:
-    """The last presence, status and health of every window."""
+    """The last presence, status and health of every window, as far as they can be read."""
     return [
         Sighting(it.window, it.kind, seen_again(it.kind, it.payload), it.payload, True, it.heard_us)
         for it in tx.execute(select(sightings))
     ]
 
 
-def all_counted(tx: Connection, name: str) -> dict[str, int]:
-    """A number since the beginning, by window."""
-    found = tx.execute(select(counters.c.window, counters.c.value).where(counters.c.name == name))
-    return {window: int(n) for window, n in found}
-
-
-def misfits(tx: Connection) -> dict[str, int]:
-    """How many messages of each window could not be read; "" stands for those that named none of ours."""
-    counted = select(quarantine.c.window, func.sum(quarantine.c.count)).group_by(quarantine.c.window)
-    return {window: int(n) for window, n in tx.execute(counted)}
+def all_counted(tx: Connection) -> dict[Number, int]:
+    """The numbers since the beginning, by window and name."""
+    return {(it.window, it.name): int(it.value) for it in tx.execute(select(counters))}

@@ -1,7 +1,7 @@
 """What the county should look at first: each window as one row, judged by rules, the worst at the top."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -9,6 +9,10 @@ import msgspec
 from appliance.county.presence import SILENCE_S, Reach, reach
 from appliance.window.moment import CHINA
 from appliance.wire import Health, Presence, Status
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_US: Final = 4_102_415_999_000_000
+"""The last second of 2099 by China's calendar, in microseconds since 1970."""
 
 Level = Literal[
     "silent", "offline", "fault", "broken", "overdue", "away", "off", "unknown", "rating", "serving", "idle", "closed"
@@ -32,6 +36,8 @@ WORST_FIRST: Final[tuple[Level, ...]] = (
 
 CALM: Final[frozenset[Level]] = frozenset({"away", "off", "rating", "serving", "idle", "closed"})
 """What asks nothing of the county: an absence whose time has not passed is one of them."""
+TROUBLES: Final[tuple[Level, ...]] = ("silent", "offline", "fault", "broken")
+"""What is wrong with a window, whatever it does: shown beside what it does."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -40,6 +46,17 @@ class Fault(msgspec.Struct, frozen=True):
     device: str
     reason: str
     since_us: int | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """How many facts of a window the county lacks."""
+
+    asked: int = 0
+    """Being asked for."""
+    lost: int = 0
+    """The window does not have them either."""
+    replaced: int = 0
+    """Of a ledger in whose place the window has begun another."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -51,47 +68,74 @@ class Seen(msgspec.Struct, frozen=True):
     status: Status | None = None
     health: Health | None = None
     health_us: int | None = None
-    deaf_us: int = 0
-    """How long since that health we ourselves did not listen."""
     faults: Mapping[str, Fault] = {}
     visits: int = 0
     grades: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     """How many of today's visits were rated 非常满意, 满意, … 非常不满意."""
+    cut: int = 0
+    """How many of today's residents could not rate because the clerk went on."""
     misfits: int = 0
     unknown: int = 0
     breaks: int = 0
+    foreign: int = 0
+    """Facts of a ledger that is another window's."""
+    copied: bool = False
+    """It sends such facts, and since then none of its own."""
+    missing: Missing = Missing()
+
+    @property
+    def rated(self) -> int:
+        """Today's visits that were rated."""
+        return sum(self.grades)
+
+    @property
+    def unrated(self) -> int:
+        """Today's visits that were not rated, or not yet."""
+        return max(0, self.visits - self.rated)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A window as the wall shows it."""
+    """A window as the wall shows it: `doing` is what it does, `wrong` what is wrong with it, `level` the worse."""
 
     window: str
     site: str
     number: str
+    name: str
     level: Level
+    doing: Level
+    wrong: tuple[Level, ...]
     reach: Reach
     since_us: int | None
+    doing_us: int | None
     status: Status | None
     faults: tuple[Fault, ...]
     unsent: int | None
     unsent_s: float | None
     seen: Seen
+    drawable: bool = True
+    """False when what is known of it could not be judged: only that it is there."""
 
 
-def row(seen: Seen, now_us: int, listening_us: int, silence_s: int = SILENCE_S) -> Row:
-    """One window judged now; `listening_us` is now, or when our own connection was lost."""
+def row(seen: Seen, now_us: int, quiet_s: float | None, silence_s: int = SILENCE_S) -> Row:
+    """One window judged now; `quiet_s` is for how long we listened and heard no health of it."""
     _, site, number = seen.window.split("-")
-    found = reach(seen.presence, seen.health_us, listening_us - seen.deaf_us, silence_s)
+    found = reach(seen.presence, quiet_s, silence_s)
     faults = _faults(seen)
-    level = _level(seen, found, faults, now_us)
+    doing = _doing(seen, found, now_us)
+    wrong = _wrong(seen, found, faults, doing)
+    level = min((*wrong, doing), key=WORST_FIRST.index)
     outbox = seen.health.outbox if seen.health else None
     return Row(
         window=seen.window,
         site=site,
         number=number,
+        name=seen.status.name if seen.status else "",
         level=level,
+        doing=doing,
+        wrong=wrong,
         reach=found,
         since_us=_since(seen, level, faults),
+        doing_us=microseconds(seen.status.since) if seen.status else None,
         status=seen.status,
         faults=faults,
         unsent=outbox.depth if outbox else None,
@@ -100,28 +144,41 @@ def row(seen: Seen, now_us: int, listening_us: int, silence_s: int = SILENCE_S) 
     )
 
 
+def undrawable(window: str) -> Row:
+    """A window of which what is known cannot be judged: it is there, and nobody else notices."""
+    _, site, number = window.split("-")
+    return Row(window, site, number, "", "unknown", "unknown", (), "unknown", None, None, None, (), None, None,
+               Seen(window), drawable=False)  # fmt: skip
+
+
 def worst_first(rows: Iterable[Row]) -> list[Row]:
     """The worst first, within a level the longest first, then by name."""
     return sorted(rows, key=lambda it: (WORST_FIRST.index(it.level), it.since_us or 0, it.window))
 
 
-def _level(seen: Seen, found: Reach, faults: tuple[Fault, ...], now_us: int) -> Level:
+def _doing(seen: Seen, found: Reach, now_us: int) -> Level:
+    """What the window does, or did when it was last heard."""
     state = seen.status.state if seen.status else "unknown"
     gone = seen.presence is not None and not seen.presence.online
     if found in ("silent", "offline") and gone and state == "closed":
         return "off"
-    if found == "silent":
-        return "silent"
-    if found == "offline":
-        return "offline"
-    if faults:
-        return "fault"
-    if seen.breaks:
-        return "broken"
     if state == "away":
         return "overdue" if _overdue(seen.status, now_us) else "away"
     calm: dict[str, Level] = {"rating": "rating", "serving": "serving", "idle": "idle", "closed": "closed"}
     return calm.get(state, "unknown")
+
+
+def _wrong(seen: Seen, found: Reach, faults: tuple[Fault, ...], doing: Level) -> tuple[Level, ...]:
+    """What is wrong with it, the worst first; one that was switched off for the night is not called gone."""
+    gone = found in ("silent", "offline") and doing != "off"
+    lacking = seen.missing != Missing()
+    said: dict[Level, bool] = {
+        "silent": gone and found == "silent",
+        "offline": gone and found == "offline",
+        "fault": bool(faults) and doing != "off",
+        "broken": bool(seen.breaks or seen.copied or lacking),
+    }
+    return tuple(level for level in TROUBLES if said[level])
 
 
 def _overdue(status: Status | None, now_us: int) -> bool:
@@ -158,7 +215,17 @@ def _since(seen: Seen, level: Level, faults: tuple[Fault, ...]) -> int | None:
 
 
 def microseconds(at: datetime) -> int:
-    """A time as microseconds since 1970; one without an offset is China's."""
+    """A time as microseconds since 1970; one without an offset is China's, one out of our years the nearest of them."""
     if at.tzinfo is None:
         at = at.replace(tzinfo=CHINA)
-    return round(at.timestamp() * 1e6)
+    return within((at - EPOCH) // timedelta(microseconds=1))
+
+
+def within(at_us: int) -> int:
+    """The nearest time that every calendar of ours can show."""
+    return min(max(at_us, 0), LAST_US)
+
+
+def moment(at_us: int) -> datetime:
+    """A time as China's clocks show it."""
+    return datetime.fromtimestamp(within(at_us) / 1e6, CHINA)

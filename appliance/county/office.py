@@ -1,8 +1,9 @@
 """The county's pages: the wall, live, and the same as JSON for machines."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -10,10 +11,11 @@ from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from appliance.county import phrases
-from appliance.county.monitor import CALM, Row
+from appliance.county.monitor import CALM, Row, moment, undrawable
 from appliance.county.wall import Wall
 from appliance.pages import Stream, draw, site
-from appliance.window.moment import CHINA
+
+log = logging.getLogger("appliance.county")
 
 HEAD: Final = {
     "clock": "county/clock.html",
@@ -70,8 +72,10 @@ class Office:
             "windows": len(rows),
             "facts": standing.facts,
             "again": standing.again,
-            "quarantined": sum(row.seen.misfits for row in rows) + self._wall.nobody(),
+            "quarantined": standing.quarantined,
             "breaks": sum(row.seen.breaks for row in rows),
+            "missing": standing.missing.asked + standing.missing.replaced,
+            "lost": standing.missing.lost,
             "last_commit": _iso(standing.last_commit_us),
             "viewers": len(self.stream),
         }
@@ -120,12 +124,14 @@ class Office:
             "rows": rows,
             "care": sum(row.level not in CALM for row in rows),
             "visits": sum(row.seen.visits for row in rows),
+            "rated": sum(row.seen.rated for row in rows),
+            "unrated": sum(row.seen.unrated for row in rows),
             "now": phrases.now(now),
             "standing": standing,
             "strangers": self._wall.nobody(),
         }
         regions = draw(self.app, HEAD, **head)
-        today = datetime.fromtimestamp(now / 1e6, CHINA).date()
+        today = moment(now).date()
         for place, row in enumerate(rows):
             regions[f"place-{place}"] = self._draw(row, today)
         # Places that are free now may have been taken before, on a page that is still open.
@@ -137,16 +143,23 @@ class Office:
         known = self._drawn.get(row.window)
         if known and known[:2] == (row, today):
             return known[2]
+        try:
+            html = self._render(row, today)
+        except Exception:
+            log.exception("the row of %s cannot be drawn", row.window)
+            html = self._render(undrawable(row.window), today)
+        self._drawn[row.window] = (row, today, html)
+        return html
+
+    def _render(self, row: Row, today: date) -> str:
         shown = {
             "row": row,
             "seen": row.seen,
             "station": phrases.station(row.site, self._stations),
-            "since": phrases.since(row.since_us, today),
+            "since": phrases.since(row.since_us if row.level in row.wrong else row.doing_us or row.since_us, today),
             "clerk": row.status.clerk if row.status else None,
         }
-        html = self.app.jinja_env.get_template("county/row.html").render(shown).strip()
-        self._drawn[row.window] = (row, today, html)
-        return html
+        return self.app.jinja_env.get_template("county/row.html").render(shown).strip()
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -155,18 +168,25 @@ def _plain(row: Row) -> dict[str, Any]:
     return {
         "window": row.window,
         "site": row.site,
+        "name": row.name,
         "level": row.level,
+        "doing": row.doing,
+        "wrong": row.wrong,
         "reach": row.reach,
         "since": _iso(row.since_us),
         "state": status.state if status else None,
         "clerk": msgspec.structs.asdict(status.clerk) if status and status.clerk else None,
         "visits": seen.visits,
         "grades": dict(zip(("5", "4", "3", "2", "1"), seen.grades, strict=True)),
+        "unrated": seen.unrated,
+        "cut": seen.cut,
         "faults": [{"device": it.device, "reason": it.reason, "since": _iso(it.since_us)} for it in row.faults],
         "unsent": row.unsent,
         "misfits": seen.misfits,
         "unknown": seen.unknown,
+        "foreign": seen.foreign,
         "breaks": seen.breaks,
+        "missing": msgspec.structs.asdict(seen.missing),
     }
 
 
@@ -179,4 +199,4 @@ def _now() -> int:
 
 
 def _iso(at_us: int | None) -> str | None:
-    return None if at_us is None else datetime.fromtimestamp(at_us / 1e6, CHINA).isoformat()
+    return None if at_us is None else moment(at_us).isoformat()

@@ -5,8 +5,7 @@ Rules: polite and plain; what is wrong comes with what to do; no code reaches a 
 
 from datetime import date, datetime
 
-from appliance.county.monitor import Fault, Row
-from appliance.window.moment import CHINA
+from appliance.county.monitor import Fault, Row, microseconds, moment
 
 TITLE = "县级监测"
 HOME = "返回监测墙"
@@ -28,11 +27,15 @@ WALL = "医保服务窗口监测"
 STATION, ALL_STATIONS, SHOW = "站点", "全部站点", "查看"
 WINDOWS, NEEDS_CARE, CALM, VISITS_TODAY = "个窗口", "需要处理", "运行正常", "今日接待"
 TIMES = "人次"
+RATE_TODAY, UNRATED_TODAY = "评价率", "未评价"
+DEAF = "现在的情况不明"
 COLUMNS = {
     "state": "状态",
     "window": "站点与窗口",
     "clerk": "工作人员",
     "visits": "今日接待",
+    "unrated": "未评价",
+    "rate": "评价率",
     "unsent": "未上报",
 }
 GRADES = {5: "非常满意", 4: "满意", 3: "基本满意", 2: "不满意", 1: "非常不满意"}
@@ -62,6 +65,8 @@ NEVER_CONNECTED = (
     "县级主机还没有连上消息服务器，以下是上次运行时的情况。正在自动连接；如长时间连不上，请检查消息服务器和网络。"
 )
 BOOK_REFUSES = "数据库写不进去，新的记录暂时留在各窗口，不会丢失。请检查磁盘空间和数据库，恢复后会自动补收。"
+MISSING_HEAD = "县局共缺 {} 条记录，涉及 {} 个窗口，正在自动补要，见各窗口。"
+LOST_HEAD = "另有 {} 条记录已经无法补回，见各窗口。"
 STRANGERS = "收到 {} 条不属于本县任何窗口的消息，已隔离。"
 
 DEVICES = {
@@ -106,10 +111,19 @@ REASONS = {
     "not_written": "写不进去，磁盘可能已满",
 }
 REASON_ELSE = "工作不正常"
+NOTES = 3
+"""Sentences that a row may have; what is beyond them is counted."""
 STUCK = "评价器“{}”键按住不放"
 BREAKS = "记录有 {} 处对不上，可能被改动或缺失，请到窗口核查"
 MISFITS = "{} 条消息无法识别，已隔离"
 UNKNOWN = "{} 条新类型记录，已保存，请升级县级程序"
+FOREIGN = "发来 {} 条别的窗口的记录，已隔离、没有收下，请核查存储卡是否复制自别的窗口"
+MISSING = "县局缺 {} 条记录，正在向窗口补要"
+LOST = "{} 条记录缺失，窗口也没有这些记录，请核查存储卡"
+REPLACED = "换记录簿之前的记录缺 {} 条，窗口已用新的记录簿"
+CUT = "今日评价被打断 {} 次"
+UNDRAWABLE = "这个窗口的信息无法显示，请联系维护人员"
+AND_MORE = "等 {} 项"
 RETURN = "预计 {} 返回"
 RETURN_PASSED = "应于 {} 返回"
 LAST_STATE = "最后状态：{}"
@@ -119,20 +133,28 @@ def since(at_us: int | None, today: date) -> str:
     """Since when: the time, with the day before it when it was not today."""
     if at_us is None:
         return ""
-    at = datetime.fromtimestamp(at_us / 1e6, CHINA)
+    at = moment(at_us)
     clock = f"{at:%H:%M}"
-    return f"{clock} 起" if at.date() == today else f"{at.month}月{at.day}日 {clock} 起"
+    if at.date() == today:
+        return f"{clock} 起"
+    year = "" if at.year == today.year else f"{at.year}年"
+    return f"{year}{at.month}月{at.day}日 {clock} 起"
 
 
 def clock(at: datetime) -> str:
     """A time of the day."""
-    return f"{at.astimezone(CHINA):%H:%M}"
+    return f"{moment(microseconds(at)):%H:%M}"
 
 
 def now(at_us: int) -> str:
     """Date and time as they stand at the head of the wall."""
-    at = datetime.fromtimestamp(at_us / 1e6, CHINA)
+    at = moment(at_us)
     return f"{at.year}年{at.month}月{at.day}日 星期{'一二三四五六日'[at.weekday()]} {at:%H:%M}"
+
+
+def rate(rated: int, visits: int) -> str:
+    """What part of the visits was rated."""
+    return f"{min(100, round(100 * rated / visits))}%" if visits else NONE
 
 
 def station(site: str, names: dict[str, str]) -> str:
@@ -140,9 +162,19 @@ def station(site: str, names: dict[str, str]) -> str:
     return names.get(site) or f"{site} 号站点"
 
 
-def window(number: str) -> str:
-    """A window within its station."""
-    return f"{number} 号窗口"
+def window(row: Row) -> str:
+    """A window within its station: its own name, as its display shows it, or its number while it has said none."""
+    return row.name.strip() or f"{row.number} 号窗口"
+
+
+def state(row: Row) -> str:
+    """What the window does; nothing while it has not said so and something worse stands there."""
+    return "" if (row.wrong and row.doing == "unknown") or gone(row) else LEVELS[row.doing]
+
+
+def gone(row: Row) -> bool:
+    """Whether nobody knows what the window does now."""
+    return "silent" in row.wrong or "offline" in row.wrong
 
 
 def fault(found: Fault) -> str:
@@ -153,15 +185,32 @@ def fault(found: Fault) -> str:
 
 
 def notes(row: Row) -> list[str]:
-    """What else there is to say of a window, each as a sentence without its full stop."""
-    said = [fault(found) for found in row.faults]
-    if row.seen.breaks:
-        said.append(BREAKS.format(row.seen.breaks))
-    if row.seen.misfits:
-        said.append(MISFITS.format(row.seen.misfits))
-    if row.seen.unknown:
-        said.append(UNKNOWN.format(row.seen.unknown))
-    return said
+    """What else there is to say of a window, the worst first, each a sentence without its full stop; few of them."""
+    said = _all_notes(row)
+    return said if len(said) <= NOTES else [*said[: NOTES - 1], said[NOTES - 1] + AND_MORE.format(len(said))]
+
+
+def _all_notes(row: Row) -> list[str]:
+    if not row.drawable:
+        return [UNDRAWABLE]
+    seen = row.seen
+    counted = (
+        (MISSING, seen.missing.asked),
+        (LOST, seen.missing.lost),
+        (REPLACED, seen.missing.replaced),
+        (FOREIGN, seen.foreign),
+        (BREAKS, seen.breaks),
+    )
+    lesser = ((MISFITS, seen.misfits - seen.foreign), (UNKNOWN, seen.unknown))
+    said = [sentence.format(n) for sentence, n in counted if n > 0]
+    # A window that has lost something and has a broken printer is to show both.
+    said[1:1] = [fault(found) for found in row.faults]
+    return said + [sentence.format(n) for sentence, n in lesser if n > 0]
+
+
+def details(row: Row) -> str:
+    """What there is to know of a window's day and yet asks nothing of the county."""
+    return CUT.format(row.seen.cut) if row.seen.cut else ""
 
 
 def whereabouts(row: Row) -> str:
@@ -169,12 +218,12 @@ def whereabouts(row: Row) -> str:
     status = row.status
     if status is None:
         return ""
-    if row.level in ("away", "overdue") and status.away:
+    if gone(row):
+        return LAST_STATE.format(LEVELS[row.doing])
+    if row.doing in ("away", "overdue") and status.away:
         back = status.away.expected_back
-        until = (RETURN if row.level == "away" else RETURN_PASSED).format(clock(back)) if back else ""
+        until = (RETURN if row.doing == "away" else RETURN_PASSED).format(clock(back)) if back else ""
         return " ".join(part for part in (status.away.reason, until) if part)
-    if row.level in ("silent", "offline"):
-        return LAST_STATE.format(LEVELS.get(status.state, LEVELS["unknown"]))
     return ""
 
 

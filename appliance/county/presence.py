@@ -19,10 +19,10 @@ def heeded(said: Presence, online_session: int | None) -> bool:
     return said.online or online_session is None or said.session >= online_session
 
 
-def reach(presence: Presence | None, health_us: int | None, listening_us: int, silence_s: int = SILENCE_S) -> Reach:
-    """How a window can be reached; `listening_us` is how long our own ears were open: now, or when they closed."""
-    if health_us is not None and listening_us - health_us >= silence_s * 1_000_000:
+def reach(presence: Presence | None, quiet_s: float | None, silence_s: int = SILENCE_S) -> Reach:
+    """How a window can be reached; `quiet_s` is for how long we listened and heard no health, None before the first."""
+    if quiet_s is not None and quiet_s >= silence_s:
         return "silent"
     if presence is None:
-        return "unknown" if health_us is None else "online"
+        return "unknown" if quiet_s is None else "online"
     return "online" if presence.online else "offline"

@@ -33,6 +33,8 @@ Reason = Literal[
     "time",
     "data",
     "conflict",
+    "foreign_ledger",
+    "too_many_ledgers",
     "unkeepable",
     "unreadable",
 ]

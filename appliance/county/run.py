@@ -9,13 +9,14 @@ from typing import Any
 
 from appliance import notify
 from appliance.county import phrases
-from appliance.county.book import Book, TooNew
+from appliance.county.book import Book
 from appliance.county.collector import Collector
 from appliance.county.engine import Unusable
 from appliance.county.line import Broker
 from appliance.county.office import Office
 from appliance.county.pulse import told
 from appliance.county.tables import SCHEMA
+from appliance.county.takeover import TooNew
 from appliance.county.wall import Wall
 from appliance.loops import Loops
 from appliance.pages import serve
@@ -74,6 +75,7 @@ def _run(settings: CountySettings, broker: Broker, book: Book, closing: ExitStac
     closing.callback(loops.join)
     loops.add("collector", collector.step, allowance=COLLECTING_S)
     loops.add("wall", office.step)
+    loops.add("gaps", book.gaps.step)
     loops.add("web", server.step)
     loops.stop_on_signals()
     loops.start()

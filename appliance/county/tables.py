@@ -6,8 +6,8 @@ Facts are only ever added. `at_us` and `day` alone may be put right later, when 
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-SCHEMA = 1
-"""Goes up with every change of these tables; a book with a higher number is not opened."""
+SCHEMA = 2
+"""Goes up with every change of these tables; `takeover.py` brings an older book here, a newer one is not opened."""
 
 metadata = MetaData()
 
@@ -39,7 +39,9 @@ facts = Table(
     Column("was", Integer),
     Column("payload", LargeBinary, nullable=False),
     Column("received_us", BigInteger, nullable=False),
+    Column("why", Text),
 )
+"""`grade` and `was` of a rating, `why` of one that was not given: what a day is counted by."""
 unsynced = text("NOT synced")
 Index("facts_day", facts.c.day, facts.c.window)
 Index("facts_undated", facts.c.ledger, facts.c.boot, facts.c.seq, sqlite_where=unsynced, postgresql_where=unsynced)
@@ -74,8 +76,44 @@ devices = Table(
     Column("failed", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("ledger_us", BigInteger, nullable=False, server_default="0"),
 )
-"""Each device as the last `device.failed` or `device.recovered` left it."""
+"""Each device as the last `device.failed` or `device.recovered` left it; `ledger_us` as `ledgers.first_us`."""
+
+ledgers = Table(
+    "ledgers",
+    metadata,
+    Column("ledger", Text, primary_key=True),
+    Column("window", Text, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("told", BigInteger, nullable=False, server_default="0"),
+    Column("newest", BigInteger, nullable=False, server_default="0"),
+    Column("said", BigInteger, nullable=False, server_default="0"),
+)
+"""Whose each ledger is: of the `window` that brought it first, at `first_us`.
+
+Up to `told` every sequence is either in the book or in `gaps`; `newest` is the last that the book has, as far as it was
+looked at, and `said` the last that the window's health names.
+"""
+Index("ledgers_window", ledgers.c.window)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("ledger", Text, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("window", Text, nullable=False),
+    Column("noticed_us", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False, server_default="0"),
+    Column("asked_us", BigInteger),
+    Column("answer", Text, nullable=False, server_default=""),
+)
+"""Sequences that the book lacks, both ends included. `noticed_us` is when the gap was found or last grew smaller;
+`asked` how often it was asked for in vain and `asked_us` when last; `answer` why the window cannot send it."""
+Index("gaps_window", gaps.c.window)
+unanswered = text("answer = ''")
+Index("gaps_unanswered", gaps.c.ledger, gaps.c.first, sqlite_where=unanswered, postgresql_where=unanswered)
 
 breaks = Table(
     "breaks",
@@ -125,4 +163,6 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Numbers since the beginning: `unknown` facts kept without being understood, `again` facts that came once more."""
+"""Numbers since the beginning, by window: `unknown` facts kept without being understood, `again` facts that came once
+more, `misfits` that could not be read, `foreign` facts of a ledger that is another window's, `breaks` of the chain;
+`facts` of all windows stand under ""."""
