@@ -1,13 +1,12 @@
 """The county's broker as `make install-county` leaves it: a real mosquitto lets a window speak only as itself."""
 
-import getpass
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -16,87 +15,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import wire
 from tests import conftest
+from tests.ground_broker import CERTIFICATES, PATIENCE, Broker, make_authority
 
-FIRMWARE = Path(__file__).parent.parent / "firmware_config"
-INSTALL = FIRMWARE / "install"
-CERTIFICATES = FIRMWARE / "county" / "certificates"
 COUNTY, ONE, TWO = "430602", "430602-0107-1", "430602-0107-2"
-PATIENCE = 10.0
-# Debian's own file, which includes ours.
-DEBIAN = """\
-user {user}
-persistence true
-persistence_location {place}/
-log_dest file {place}/mosquitto.log
-include_dir {place}/etc/mosquitto/conf.d
-"""
-# Who watches what the broker really carries; on loopback, without rules, and only in these tests.
-OBSERVER = "listener {port} 127.0.0.1\nallow_anonymous true\n"
+NAMES = (COUNTY, ONE, TWO)
 
 
 def until(holds: Callable[[], object], what: str) -> None:
     conftest.until(holds, PATIENCE, f"waited {PATIENCE} s in vain: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Broker:
-    """A mosquitto with the shipped files; only ports and folders are put in place of the shipped ones."""
-
-    def __init__(self, place: Path, authority: Path) -> None:
-        self.place = place
-        self.authority = authority
-        self.certificate_port, self.password_port, self.observer_port = free_port(), free_port(), free_port()
-
-    def write(self) -> None:
-        """What `make install-county` puts there, and beside it what a technician does."""
-        subprocess.run([INSTALL, "county", "files"], check=True, capture_output=True, env={"DESTDIR": str(self.place)})
-        self._put("10-appliance.conf", "listener 8883", self.certificate_port)
-        # The first days: the .off is taken away.
-        conf = self.place / "etc/mosquitto/conf.d"
-        (conf / "20-appliance-passwords.conf.off").rename(conf / "20-appliance-passwords.conf")
-        self._put("20-appliance-passwords.conf", "listener 8884", self.password_port)
-        shutil.copytree(self.authority, self.place / "etc/mosquitto/certs")
-        (self.place / "mosquitto.conf").write_text(DEBIAN.format(user=getpass.getuser(), place=self.place))
-        (conf / "90-observer.conf").write_text(OBSERVER.format(port=self.observer_port))
-        passwords = self.place / "etc/mosquitto/appliance.passwd"
-        passwords.touch(mode=0o600)
-        for name in (COUNTY, ONE, TWO):
-            words = ["mosquitto_passwd", "-b", str(passwords), name, f"of {name}"]
-            subprocess.run(words, check=True, capture_output=True)
-
-    def _put(self, name: str, listener: str, port: int) -> None:
-        """Ports that are free and folders of this test, in place of the shipped ones."""
-        file = self.place / "etc/mosquitto/conf.d" / name
-        text = file.read_text(encoding="utf-8")
-        assert text.count(f"\n{listener}\n") == 1
-        text = text.replace(f"\n{listener}\n", f"\nlistener {port} 127.0.0.1\n")
-        assert " /etc/mosquitto/certs/" in text
-        file.write_text(text.replace(" /etc/mosquitto/", f" {self.place}/etc/mosquitto/"), encoding="utf-8")
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        broker = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        assert broker, "the Debian package mosquitto is needed"
-        with subprocess.Popen([broker, "-c", self.place / "mosquitto.conf"]) as process:
-            try:
-                until(lambda: self._listens(process), "mosquitto's ports")
-                yield
-            finally:
-                process.terminate()
-
-    def _listens(self, process: subprocess.Popen[bytes]) -> bool:
-        assert process.poll() is None, "mosquitto did not start; what it said stands above"
-        for port in (self.certificate_port, self.password_port, self.observer_port):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)):
-                    return False
-        return True
 
 
 class Voice:
@@ -154,17 +80,12 @@ class Voice:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The county's certificates, made by the script that ships."""
-    folder = tmp_path_factory.mktemp("authority")
-    for words in (["authority", "岳阳楼区医疗保障局"], ["broker", "localhost", "127.0.0.1"]):
-        subprocess.run([CERTIFICATES, "-d", folder, *words], check=True, capture_output=True)
-    for name in (COUNTY, ONE, TWO):
-        subprocess.run([CERTIFICATES, "-d", folder, "sign", name], check=True, capture_output=True)
-    return folder
+    return make_authority(tmp_path_factory.mktemp("authority"), *NAMES)
 
 
 @pytest.fixture
 def broker(tmp_path: Path, authority: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path, authority)
+    made = Broker(tmp_path, authority, NAMES)
     made.write()
     with made.running():
         yield made
@@ -345,7 +266,7 @@ def test_a_revoked_certificate_is_not_spoken_to(tmp_path: Path, authority: Path)
     subprocess.run([CERTIFICATES, "-d", own_authority, "revoke", ONE], check=True, capture_output=True)
     place = tmp_path / "broker"
     place.mkdir()
-    broker = Broker(place, own_authority)
+    broker = Broker(place, own_authority, NAMES)
     broker.write()
     conf = place / "etc/mosquitto/conf.d/10-appliance.conf"
     text = conf.read_text(encoding="utf-8")
@@ -358,7 +279,7 @@ def test_a_revoked_certificate_is_not_spoken_to(tmp_path: Path, authority: Path)
 
 
 def test_what_is_retained_survives_a_restart_of_the_broker(tmp_path: Path, authority: Path) -> None:
-    broker = Broker(tmp_path, authority)
+    broker = Broker(tmp_path, authority, NAMES)
     broker.write()
     with broker.running(), ExitStack() as stack:
         Room(broker, stack).enter(ONE).say(own(ONE, "status"), b"still here", retain=True)

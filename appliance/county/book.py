@@ -14,7 +14,7 @@ from appliance.county.gaps import Gaps, note_answer
 from appliance.county.ledgers import Owner, Owners
 from appliance.county.margins import Number
 from appliance.county.reading import Letter, Misfit, Sighting
-from appliance.county.tables import boots, breaks, facts, meta
+from appliance.county.tables import breaks, facts, meta
 from appliance.county.takeover import prepare
 from appliance.county.tally import Run, runs_of
 from appliance.window.facts import (
@@ -118,7 +118,7 @@ class Book:
             numbers = self._note_breaks(tx, broken, now_us)
             special = [it for it in mine.values() if not it.known or not it.synced or it.type in SPECIAL]
             told = margins.note_devices(tx, self._insert, special, sorted_.owners)
-            moved = self._put_right(tx, special)
+            moved = clocks.put_right(tx)[0] if clocks.note(tx, self._insert, special) else set[str]()
             self._note_answers(tx, special)
             seen = margins.note_sightings(tx, self._insert, batch.sightings, now_us)
             misfits = _misfits(batch, conflicts, sorted_.foreign, sorted_.too_many, sorted_.owners)
@@ -164,15 +164,15 @@ class Book:
             found[it.window, "breaks"] += len(tx.execute(added).all())
         return found
 
-    def _put_right(self, tx: Connection, letters: Iterable[Letter]) -> set[str]:
-        for row in clocks.offsets(letters):
-            tx.execute(self._insert(boots).values(row).on_conflict_do_nothing())
-        touched = {(it.ledger, it.boot) for it in letters if not it.synced or isinstance(it.fact, ClockSynced)}
-        return clocks.put_right(tx, touched)
-
     def _note_answers(self, tx: Connection, letters: Iterable[Letter]) -> None:
         for letter in letters:
             note_answer(tx, self._insert, letter)
+
+    def put_right(self) -> tuple[set[str], list[margins.Device], bool]:
+        """Puts right a slice of the times that are still wrong: windows that are right now, and whether more is."""
+        with engine.writing(self.engine) as tx:
+            moved, more = clocks.put_right(tx)
+            return moved, margins.all_devices(tx, sorted(moved)) if moved else [], more
 
     # ---- what is asked
 

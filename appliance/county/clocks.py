@@ -1,57 +1,112 @@
 """Puts right the times of facts that a window told before its clock was set, once the window says how wrong it was.
 
-Rule: a fact without a trustworthy clock is moved by the first `clock.synced` of the same boot after it.
+Rules:
+
+- a fact without a trustworthy clock is moved by the first `clock.synced` of its boot, if that comes after it; "first"
+  is by sequence and not by arrival, so that it does not matter in what order facts come, nor to which collector;
+- a later `clock.synced` of the same boot is kept as a fact and changes nothing;
+- a time that would fall out of the years that are ours stays as it was told.
+
+A boot may have tens of thousands of such facts, and everybody else waits for a transaction: so a boot that is to be put
+right stands in the table `redating` with how far it is, and each transaction moves one slice.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, cast, delete, func, select, update
 
-from appliance.county.reading import Letter, day_of
-from appliance.county.tables import boots, devices, facts
+from appliance.county.engine import Insert
+from appliance.county.reading import CHINA_S, Letter
+from appliance.county.tables import boots, devices, facts, redating
 from appliance.window.facts import ClockSynced
 
 Boot = tuple[str, str]
 """A ledger and the name of a boot of its machine."""
+SLICE: Final = 4000
+"""Facts that one transaction moves: less than a tenth of a second."""
+LAST_US: Final = 4_102_444_800_000_000
+"""The end of the year 2099, in microseconds since 1970."""
 
 
-def offsets(letters: Iterable[Letter]) -> list[dict[str, object]]:
-    """The rows for `boots` that these facts bring."""
-    return [
-        {"ledger": it.ledger, "boot": it.boot, "seq": it.seq, "offset_us": round(it.fact.offset * 1e6)}
-        for it in letters
-        if isinstance(it.fact, ClockSynced)
-    ]
+def note(tx: Connection, insert: Insert, letters: Sequence[Letter]) -> bool:
+    """What new facts say about the clocks of boots; whether anything is to be put right."""
+    owed: dict[Boot, int] = {}
+    for letter in letters:
+        if isinstance(letter.fact, ClockSynced) and _first(tx, letter):
+            offset_us = round(letter.fact.offset * 1e6)
+            row = {"ledger": letter.ledger, "boot": letter.boot, "seq": letter.seq, "offset_us": offset_us}
+            tx.execute(insert(boots).values(row).on_conflict_do_nothing())
+            owed[letter.ledger, letter.boot] = 0
+    for unsynced, seqs in _unsynced(letters).items():
+        said = None if unsynced in owed else _statement(tx, *unsynced)
+        if said and (before := [seq for seq in seqs if seq < said[0]]):
+            owed[unsynced] = min(before) - 1
+    for (ledger, boot), done in owed.items():
+        row = insert(redating).values(ledger=ledger, boot=boot, done=done)
+        further = redating.c.done > row.excluded.done
+        kept = {"done": row.excluded.done}
+        tx.execute(row.on_conflict_do_update(index_elements=["ledger", "boot"], set_=kept, where=further))
+    return bool(owed)
 
 
-def put_right(tx: Connection, touched: set[Boot]) -> set[str]:
-    """Moves the facts of these boots to their true times; returns the windows of which any moved."""
-    moved: set[str] = set()
-    for ledger, boot in touched:
-        said = tx.execute(
-            select(boots.c.seq, boots.c.offset_us)
-            .where(boots.c.ledger == ledger, boots.c.boot == boot)
-            .order_by(boots.c.seq)
-        ).all()
-        if said:
-            moved |= _move(tx, ledger, boot, [seq for seq, _ in said], [offset for _, offset in said])
-    return moved
+def put_right(tx: Connection) -> tuple[set[str], bool]:
+    """Moves a slice of the facts of one boot; returns the windows that are right now, and whether there is more."""
+    owed = tx.execute(select(redating).limit(1)).one_or_none()
+    if owed is None:
+        return set(), False
+    mine = (facts.c.ledger == owed.ledger, facts.c.boot == owed.boot, ~facts.c.synced)
+    beyond = select(facts.c.seq).where(*mine, facts.c.seq > owed.done).order_by(facts.c.seq)
+    upto = tx.execute(beyond.offset(SLICE - 1).limit(1)).scalar_one_or_none()
+    said = _statement(tx, owed.ledger, owed.boot)
+    if said:
+        _move(tx, owed.ledger, [*mine, facts.c.seq > owed.done, *([facts.c.seq <= upto] if upto else [])], *said)
+    this = (redating.c.ledger == owed.ledger, redating.c.boot == owed.boot)
+    if said and upto:
+        tx.execute(update(redating).where(*this).values(done=upto))
+        return set(), True
+    tx.execute(delete(redating).where(*this))
+    windows = select(facts.c.window).where(facts.c.ledger == owed.ledger).limit(1)
+    return set(tx.execute(windows).scalars()), tx.execute(select(redating.c.boot).limit(1)).first() is not None
 
 
-def _move(tx: Connection, ledger: str, boot: str, seqs: list[int], by: list[int]) -> set[str]:
-    rows = tx.execute(
-        select(facts.c.seq, facts.c.window, facts.c.time_us, facts.c.at_us).where(
-            facts.c.ledger == ledger, facts.c.boot == boot, ~facts.c.synced
-        )
-    ).all()
-    moved: set[str] = set()
-    for seq, window, time_us, at_us in rows:
-        n = bisect_right(seqs, seq)
-        right = time_us + by[n] if n < len(by) else time_us
-        if right != at_us:
-            where = (facts.c.ledger == ledger, facts.c.seq == seq)
-            tx.execute(update(facts).where(*where).values(at_us=right, day=day_of(right)))
-            tx.execute(update(devices).where(devices.c.ledger == ledger, devices.c.seq == seq).values(at_us=right))
-            moved.add(window)
-    return moved
+def _move(tx: Connection, ledger: str, where: list[Any], first: int, offset_us: int) -> None:
+    moved = facts.c.time_us + offset_us
+    right = case((((facts.c.seq < first) & moved.between(0, LAST_US - 1)), moved), else_=facts.c.time_us)
+    values = {"at_us": right, "day": _day(tx, right)}
+    if not tx.execute(update(facts).where(*where, facts.c.at_us != right).values(values)).rowcount:
+        return
+    # The window's own rows, found by its name: nobody looks for a device by its ledger.
+    window = select(facts.c.window).where(facts.c.ledger == ledger).limit(1).scalar_subquery()
+    at_us = select(facts.c.at_us).where(facts.c.ledger == ledger, facts.c.seq == devices.c.seq).scalar_subquery()
+    those = (devices.c.window == window, devices.c.ledger == ledger)
+    told = select(facts.c.seq).where(facts.c.ledger == ledger, facts.c.seq == devices.c.seq).exists()
+    tx.execute(update(devices).where(*those, told).values(at_us=at_us))
+
+
+def _day(tx: Connection, at_us: ColumnElement[int]) -> ColumnElement[str]:
+    """`day_of` in the words of the database."""
+    second = cast(at_us, BigInteger) // 1_000_000 + CHINA_S
+    if tx.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", func.to_timestamp(second)), "YYYY-MM-DD")
+    return func.strftime("%Y-%m-%d", second, "unixepoch")
+
+
+def _statement(tx: Connection, ledger: str, boot: str) -> tuple[int, int] | None:
+    """The sequence and the offset of the first `clock.synced` of a boot."""
+    said = select(boots.c.seq, boots.c.offset_us).where(boots.c.ledger == ledger, boots.c.boot == boot)
+    found = tx.execute(said.order_by(boots.c.seq).limit(1)).one_or_none()
+    return (int(found[0]), int(found[1])) if found else None
+
+
+def _first(tx: Connection, letter: Letter) -> bool:
+    said = _statement(tx, letter.ledger, letter.boot)
+    return said is None or letter.seq < said[0]
+
+
+def _unsynced(letters: Iterable[Letter]) -> dict[Boot, list[int]]:
+    found: dict[Boot, list[int]] = {}
+    for letter in letters:
+        if not letter.synced:
+            found.setdefault((letter.ledger, letter.boot), []).append(letter.seq)
+    return found

@@ -3,16 +3,29 @@
 paho reads a packet with three tiny `recv` calls and answers it with a `send` of its own, which is most of what a fact
 costs it. Here one `recv` brings hundreds of facts and one `send` carries their PUBACKs. Connecting, TLS, subscribing,
 wills, pings and publishing stay paho's, which sees this object as its socket and only the packets it has to see.
-A PUBACK ends nothing: the window's duty ends with the county's own acknowledgement (wire.md).
+A PUBACK ends nothing: the window's duty ends with the county's own acknowledgement (wire.md). Rules:
+
+- a message is answered when its topic and packet id are there, whole, and with that id, whatever its size;
+- of a message larger than we take the head is kept; of one whose topic is too long only the topic, so far that it
+  still shows to be too long;
+- what is no MQTT ends the connection: nothing after it can be told apart any more. QoS 2 is none that we asked for.
 """
 
 import ssl
 from typing import Any, NamedTuple
 
+from appliance.wire import MAX_TOPIC
+
 CHUNK = 256 * 1024
 """Bytes asked of the kernel at once."""
 HEAD = 8 * 1024
 """Bytes kept of a packet that is larger than we take."""
+MOST = 1 << 20
+"""Bytes that one `fill` reads, so that a flood does not keep its caller from everything else."""
+LITTER = 1 << 20
+"""Bytes of topics of retained facts that are remembered."""
+SMALL = 64 * 1024
+"""Bytes that a packet which is no message may have."""
 _PUBLISH = 0x30
 _PUBACK = b"\x40\x02"
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -39,6 +52,10 @@ class Inlet:
         self._out = bytearray()
         self._ended = False
         self._arrived: list[Arrived] = []
+        self._litter: list[bytes] = []
+        self._litter_bytes = 0
+        self.flaw = ""
+        """Why the stream is no MQTT, once it is none."""
         self.more = False
         """The kernel or TLS may hold more that poll() will not tell of."""
 
@@ -89,20 +106,20 @@ class Inlet:
         """Bytes that wait for the socket to take them."""
         return len(self._out)
 
-    @property
-    def waiting(self) -> int:
-        """Messages that wait to be taken."""
-        return len(self._arrived)
-
-    def take(self, most: int) -> list[Arrived]:
-        """The oldest messages, at most so many."""
-        taken, self._arrived = self._arrived[:most], self._arrived[most:]
+    def take(self) -> list[Arrived]:
+        """The messages that have come since the last call."""
+        taken, self._arrived = self._arrived, []
         return taken
 
-    def fill(self, enough: int) -> None:
-        """Reads until `enough` messages wait or nothing more is there."""
+    def litter(self) -> list[bytes]:
+        """Topics under which the broker keeps a fact, as far as we were told of them since the last call."""
+        found, self._litter, self._litter_bytes = self._litter, [], 0
+        return found
+
+    def fill(self, most: int = MOST) -> None:
+        """Reads `most` bytes or a little more, or what is there if that is less."""
         self.more = False
-        while len(self._arrived) < enough:
+        while most > 0:
             try:
                 data = self._sock.recv(CHUNK)
             except _AGAIN:
@@ -112,7 +129,12 @@ class Inlet:
             if not data:
                 self._ended = True
                 return
-            self._cut(data)
+            most -= len(data)
+            try:
+                self._cut(data)
+            except _NoMqtt as flaw:
+                self.flaw, self._open, self._ended = str(flaw), b"", True
+                return
         self.more = True
 
     def flush(self) -> None:
@@ -124,6 +146,8 @@ class Inlet:
             return
         except OSError:
             self._ended = True
+
+    # ---- packets
 
     def _cut(self, data: bytes) -> None:
         if self._skip:
@@ -144,30 +168,60 @@ class Inlet:
                     if not body:
                         break
             after = body + length
-            kind = data[at] & 0xF0
-            if kind == _PUBLISH and length > self._largest + HEAD:
-                if end - body < min(length, HEAD):
+            if data[at] & 0xF0 == _PUBLISH:
+                if after > end and not self._head_is_there(data, body, length):
                     break
-                self._take(data[at], data, body, min(after, body + HEAD), length)
-                self._skip = max(0, after - end)
-                at = min(after, end)
-                continue
-            if after > end:
+                self._take(data[at], data, body, after)
+            elif length > SMALL:
+                raise _NoMqtt(f"a packet of kind {data[at] >> 4} with {length} bytes")
+            elif after > end:
                 break
-            if kind == _PUBLISH:
-                self._take(data[at], data, body, after, length)
             else:
                 self._rest += data[at:after]
             at = after
+        self._skip += max(0, at - end)
         self._open = data[at:]
 
-    def _take(self, head: int, data: bytes, body: int, after: int, length: int) -> None:
-        start = body + 2 + (data[body] << 8 | data[body + 1])
-        topic = data[body + 2 : start]
-        if head & 0x06:
-            self._out += _PUBACK + data[start : start + 2]
+    def _head_is_there(self, data: bytes, body: int, length: int) -> bool:
+        """Whether a packet that has not all come is too large to keep, and all that is kept of it has come."""
+        if length <= self._largest + HEAD or len(data) - body < 2:
+            return False
+        return len(data) - body >= min(length, 4 + (data[body] << 8 | data[body + 1]) + HEAD)
+
+    def _take(self, head: int, data: bytes, body: int, after: int) -> None:
+        if after - body < 2:
+            raise _NoMqtt("a message without a topic")
+        begins, start = body + 2, body + 2 + (data[body] << 8 | data[body + 1])
+        topic = data[begins:start] if start - begins <= MAX_TOPIC else data[begins : begins + MAX_TOPIC + 1]
+        ends = start
+        if quality := head & 0x06:
             start += 2
-        self._arrived.append(Arrived(topic, data[start:after], length - (start - body), bool(head & 1)))
+            if quality != 0x02:
+                raise _NoMqtt(f"a message of quality {quality >> 1}")
+        if start > after:
+            raise _NoMqtt("a topic longer than its packet")
+        if quality:
+            packet_id = data[ends:start]
+            if packet_id == b"\0\0":
+                raise _NoMqtt("a message with the number 0")
+            self._out += _PUBACK + packet_id
+        if head & 1:
+            self._note_litter(data[begins:ends], after > start)
+        size = after - start
+        if ends - begins > MAX_TOPIC:
+            payload = b""
+        else:
+            payload = data[start : after if after - body <= self._largest + HEAD else min(after, start + HEAD)]
+        self._arrived.append(Arrived(topic, payload, size, bool(head & 1)))
+
+    def _note_litter(self, topic: bytes, something: bool) -> None:
+        if something and topic.split(b"/", 5)[4:5] == [b"fact"] and self._litter_bytes < LITTER:
+            self._litter.append(topic)
+            self._litter_bytes += len(topic)
+
+
+class _NoMqtt(Exception):
+    """What came is no MQTT; the text says why."""
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:
@@ -179,4 +233,4 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at + n] & 0x7F) << 7 * n
         if data[at + n] < 0x80:
             return at + n + 1, value
-    return 0, 0
+    raise _NoMqtt("a length of five bytes")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -32,7 +32,16 @@ REST_S: Final = 0.1
 class Office:
     """The county's site; `step` keeps its open pages as the wall is."""
 
-    def __init__(self, county: str, name: str, wall: Wall, stations: Mapping[str, str], viewers: int = 32) -> None:
+    def __init__(
+        self,
+        county: str,
+        name: str,
+        wall: Wall,
+        stations: Mapping[str, str],
+        viewers: int = 32,
+        lateness: Callable[[], Mapping[str, Any]] = lambda: {"ok": True},
+    ) -> None:
+        self._lateness = lateness
         self._county, self._name, self._wall, self._stations = county, name, wall, dict(stations)
         self._drawn: dict[str, tuple[Row, date, str]] = {}
         self._version = -1
@@ -52,10 +61,11 @@ class Office:
         time.sleep(REST_S)
 
     def health(self) -> Mapping[str, Any]:
-        """The county's own end in numbers; not `ok` when the book takes nothing."""
-        standing, rows = self._wall.standing(), self._wall.rows(_now())
+        """The county's own end in numbers; not `ok` when the book takes nothing, or when we are behind."""
+        standing, rows, lateness = self._wall.standing(), self._wall.rows(_now()), self._lateness()
         return {
-            "ok": standing.trouble is None,
+            **lateness,
+            "ok": standing.trouble is None and lateness["ok"],
             "county": self._county,
             "connected": standing.connected,
             "trouble": standing.trouble,

@@ -3,7 +3,9 @@
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 from appliance import notify
 from appliance.county import phrases
@@ -12,6 +14,7 @@ from appliance.county.collector import Collector
 from appliance.county.engine import Unusable
 from appliance.county.line import Broker
 from appliance.county.office import Office
+from appliance.county.pulse import told
 from appliance.county.tables import SCHEMA
 from appliance.county.takeover import TooNew
 from appliance.county.wall import Wall
@@ -60,12 +63,15 @@ def broker_of(settings: CountySettings) -> Broker:
 def _run(settings: CountySettings, broker: Broker, book: Book, closing: ExitStack) -> bool:
     county, pages = settings.county, settings.office
     wall = Wall(book, time.time_ns() // 1000, county.stale_s)
-    office = Office(county.code, county.name, wall, settings.stations, pages.viewers)
+    collector, loops = Collector(county.code, broker, book, wall, name=county.collector), Loops()
+
+    def lateness() -> Mapping[str, Any]:
+        return told(collector.pulse, loops.late())
+
+    office = Office(county.code, county.name, wall, settings.stations, pages.viewers, lateness)
     server = serve(office.app, pages.listen, pages.port, stream=office.stream)
     closing.callback(server.close)
-    collector = Collector(county.code, broker, book, wall)
     closing.callback(collector.close)
-    loops = Loops()
     closing.callback(loops.join)
     loops.add("collector", collector.step, allowance=COLLECTING_S)
     loops.add("wall", office.step)

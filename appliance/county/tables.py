@@ -44,7 +44,7 @@ facts = Table(
 """`grade` and `was` of a rating, `why` of one that was not given: what a day is counted by."""
 unsynced = text("NOT synced")
 Index("facts_day", facts.c.day, facts.c.window)
-Index("facts_unsynced", facts.c.ledger, facts.c.boot, sqlite_where=unsynced, postgresql_where=unsynced)
+Index("facts_undated", facts.c.ledger, facts.c.boot, facts.c.seq, sqlite_where=unsynced, postgresql_where=unsynced)
 
 boots = Table(
     "boots",
@@ -54,7 +54,17 @@ boots = Table(
     Column("seq", BigInteger, primary_key=True),
     Column("offset_us", BigInteger, nullable=False),
 )
-"""One `clock.synced` a row: what to add to the times of the facts of that boot before `seq`."""
+"""A boot's first `clock.synced`, and those that were taken for it before: what to add to the times of the facts of that
+boot before the lowest `seq`."""
+
+redating = Table(
+    "redating",
+    metadata,
+    Column("ledger", Text, primary_key=True),
+    Column("boot", Text, primary_key=True),
+    Column("done", BigInteger, nullable=False),
+)
+"""Boots of which the times are being put right, up to which sequence they are."""
 
 devices = Table(
     "devices",

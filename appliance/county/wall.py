@@ -13,7 +13,7 @@ Rules:
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from appliance import wire
 from appliance.county.book import Book, Kept
-from appliance.county.margins import Number
+from appliance.county.margins import Device, Number
 from appliance.county.monitor import Fault, Missing, Row, Seen, row, undrawable, worst_first
 from appliance.county.presence import SILENCE_S
 from appliance.county.reading import Letter, Sighting, day_of
@@ -136,6 +136,14 @@ class Wall:
             self._number(kept.numbers)
             again = self._standing.again + kept.again
             self._standing = msgspec.structs.replace(self._standing, last_commit_us=now_us, again=again)
+            self._wake()
+
+    def put_right(self, windows: set[str], devices: Iterable[Device]) -> None:
+        """The times of what these windows told were put right."""
+        with self._changed:
+            self._recount |= windows
+            for device in devices:
+                self._window(device.window).devices[device.device] = device.fault
             self._wake()
 
     def link(self, connected: bool) -> None:

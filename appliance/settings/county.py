@@ -15,11 +15,13 @@ StationName = Annotated[str, text(r"[^\x00-\x1f\x7f]{1,33}医疗保障服务[站
 
 
 class CountyName(msgspec.Struct, frozen=True):
-    """Which county this is, and after how many seconds without a word a window counts as silent."""
+    """Which county this is, after how many seconds without a word a window is silent, and which collector we are."""
 
     code: Annotated[str, text(r"[0-9]{6}", phrases.COUNTY_CODE)]
     name: ShortText
     stale_s: Annotated[int, Meta(ge=60, le=3600)] = 180
+    # A letter first: no window's name begins so after the county's code, and the broker knows us by both together.
+    collector: Annotated[str, text(r"([a-z][a-z0-9]{0,15})?", phrases.COLLECTOR)] = ""
 
 
 class BookPlace(msgspec.Struct, frozen=True):

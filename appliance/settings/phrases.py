@@ -167,6 +167,7 @@ def needs(file: Path, where: str, shown: str, condition: str, alternative: str) 
 PIN = " 40 针排针上的 BCM 针脚：2 到 27 的整数（0 和 1 留给扩展板的识别芯片）"
 WINDOW_ID = "“县代码-站点-窗口号”，如 430602-0107-1（六位、四位数字，再加 1 到 99）"
 COUNTY_CODE = "六位县级行政区划代码，如 430602"
+COLLECTOR = "空着，或小写字母开头的小写字母和数字，最多十六个，如 spare"
 SITE = "四位站点编号，如 0107"
 TELEPHONE = "电话号码，如 0730-8123456 或 12393"
 TOWNSHIP_PLACE = "乡镇或街道的全名，以乡、镇、街道或苏木结尾，不带“医疗保障服务站”"
