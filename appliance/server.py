@@ -93,6 +93,8 @@ def client_of(address: str, forwarded: str = "") -> str:
 
 
 class _Parser(HTTPRequestParser):
+    path = ""  # waitress asks for it when a client is gone before it is told that what it sent is no request
+
     def parse_header(self, header_plus: bytes) -> None:
         """Refuse what waitress would raise at, and whatever a proxy might understand otherwise than we do."""
         try:

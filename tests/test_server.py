@@ -413,6 +413,16 @@ def test_an_odd_request_is_answered_and_leaves_no_trace(
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_client_that_is_gone_before_it_is_answered_leaves_no_trace(
+    odd_ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    for sent in (ODD["no request"][0], ASK, LOOK) * 20:
+        odd_ground.open(sent).close()
+    assert odd_ground.answers()
+    until(lambda: not len(odd_ground.stream))
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_a_viewer_that_asks_only_for_the_header_takes_no_place(odd_ground: Ground) -> None:
     assert status(odd_ground.open(LOOK.replace(b"GET", b"HEAD"))) == 200
     until(lambda: len(odd_ground.stream) == 0)
