@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import wire
 from tests import conftest
+from tests.ground_courier.waiting import free_port
 
 FIRMWARE = Path(__file__).parent.parent / "firmware_config"
 INSTALL = FIRMWARE / "install"
@@ -36,13 +37,6 @@ OBSERVER = "listener {port} 127.0.0.1\nallow_anonymous true\n"
 
 def until(holds: Callable[[], object], what: str) -> None:
     conftest.until(holds, PATIENCE, f"waited {PATIENCE} s in vain: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

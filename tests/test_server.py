@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -79,11 +78,11 @@ class Ground:
         return link
 
     def answers(self, address: str = HONEST) -> bool:
-        """Whether a new client is answered within a second."""
-        began = monotonic()
-        with self.open(ASK, address) as link:
-            said = link.recv(100)
-        return said.startswith(b"HTTP/1.1 200") and monotonic() - began < 1
+        """Whether a new client is answered at once: sooner than anybody's time has run out, on a busy machine too."""
+        with self.open(address=address) as link:
+            link.settimeout(5)
+            link.sendall(ASK)
+            return link.recv(100).startswith(b"HTTP/1.1 200")
 
     def connections(self) -> dict[str, int]:
         """What the server has open, as the kernel counts it: each port at the other end, and the bytes still unread."""
