@@ -7,11 +7,14 @@ export PYTHONUTF8 := 1
 # For `make demo OPTIONS="--port-base 9000"` and `make test ARGS="tests/test_demo.py -k port"`.
 OPTIONS ?=
 ARGS ?=
+# Tests at once: most of them wait for a process or a page, so there are more than processors.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -gt 4 ] && n=4; echo $$((2 * n)))
 
-.PHONY: help demo test bench lab check lock picture clean
+.PHONY: help demo test unit bench lab check lock picture clean
 help:
 	@echo 'make demo     一条命令：装好所需，在本机启动县级监测和两个窗口（Ctrl-C 结束）'
 	@echo 'make test     run every test, installing first what they need'
+	@echo 'make unit     run those that are pure and quick: no process, browser, broker or database'
 	@echo 'make bench    measure against the goals, beside mqtt-io'
 	@echo 'make lab      in a virtual machine with a Pi'"'"'s devices: installed as the README says, pressed, unplugged, cut off (root)'
 	@echo 'make picture  make the picture in README.md anew'
@@ -27,7 +30,11 @@ demo:
 test:
 	@.ci/venv test
 	@.ci/packages
-	@exec $(PYTHON) -m pytest $(ARGS)
+	@exec $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+unit:
+	@.ci/venv test
+	@exec $(PYTHON) -m pytest -q -n 2 --dist worksteal -m unit $(ARGS)
 
 bench:
 	@.ci/venv bench

@@ -12,7 +12,7 @@ from appliance.terminal import in_utf8, speak_chinese
 
 if TYPE_CHECKING:
     from appliance.ledger_file import LedgerUnusable
-    from appliance.pages import CannotListen
+    from appliance.server import CannotListen
     from appliance.settings import WindowSettings
 
 WRONG_SETTINGS = 2
@@ -93,7 +93,7 @@ def _run(given: argparse.Namespace) -> int:
 
 def _stand_by(settings: "WindowSettings", unusable: "LedgerUnusable") -> int | None:
     """Say here and on the screens why there is no window; None once there can be one, else the exit status."""
-    from appliance.pages import CannotListen
+    from appliance.server import CannotListen
     from appliance.standby import Standby
 
     _say(unusable, CANNOT_START)
@@ -129,7 +129,7 @@ def _serve(run: Callable[[], bool]) -> int:
         return 0 if run() else CANNOT_START
     # What it cannot start with is a sentence of its own class; pages load late, so their module is named late.
     except Exception as error:
-        from appliance.pages import CannotListen
+        from appliance.server import CannotListen
         from appliance.settings import SettingsWrong
 
         if isinstance(error, CannotListen):

@@ -1,18 +1,15 @@
-"""What the window's and the county's pages share: the Flask site, the live stream, and the server beneath them.
+"""What the window's and the county's pages share: the Flask site and the live stream.
 
 Rules: nothing but our own files reaches a page, no page is kept by a cache, nothing is taken from another site's form,
 and every error is a sentence.
 """
 
 import json
-import logging
 import secrets
-import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,11 +17,9 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, jsonify, render_template, request, send_from_directory
 from jinja2 import StrictUndefined
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer, create_server
-from waitress.task import WSGITask
-from waitress.wasyncore import close_all, loop
 from werkzeug.exceptions import HTTPException
+
+from appliance.server import LINE, UNREADABLE, Line
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 """Templates and assets lie beside the package, in the source tree and where `make install` puts both."""
@@ -34,7 +29,13 @@ MAX_BODY = 64 * 1024
 """Bytes of a form; the largest of ours, a receipt with every material ticked, has under 4 kB."""
 
 POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
-LINE = "appliance.line"
+GUARDS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: with it a browser sends `Origin: null`, and our own forms would be refused.
+    "Referrer-Policy": "same-origin",
+}
+"""What stands over every answer."""
 
 
 class Phrases(Protocol):
@@ -71,6 +72,7 @@ def site(wing: str, *, phrases: Phrases, health: Callable[[], Mapping[str, Any]]
     app.before_request(_check_sender)
     app.after_request(_guard)
     app.register_error_handler(Exception, lambda error: _sentence(app, phrases, error))
+    app.config[UNREADABLE] = lambda code: _unreadable(app, phrases, code)
     _serve_files(app, frozenset({wing, "shared", *also}))
     _serve_health(app, health)
     return app
@@ -83,12 +85,17 @@ def draw(app: Flask, regions: Mapping[str, str], **context: object) -> dict[str,
 
 
 def _check_sender() -> None:
-    """Only our own pages may send: a browser names the sender of every POST, so one without a name is refused too."""
+    """Only our own pages may send: a browser names the sender of every POST, so one without a name is refused too.
+
+    Nor may another site's page load ours into itself: it can read nothing of it, but it would hold our connections.
+    """
     if (request.content_length or 0) > MAX_BODY:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    if request.method in {"GET", "HEAD", "OPTIONS"}:
-        return
     fetched = request.headers.get("Sec-Fetch-Site")
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        if fetched in {"cross-site", "same-site"} and request.headers.get("Sec-Fetch-Mode") != "navigate":
+            abort(HTTPStatus.FORBIDDEN)
+        return
     origin = request.headers.get("Origin")
     if fetched not in {None, "same-origin"} or origin is None or _host(origin) != request.host:
         abort(HTTPStatus.FORBIDDEN)
@@ -102,12 +109,8 @@ def _host(origin: str) -> str:
 
 
 def _guard(response: Response) -> Response:
-    headers = response.headers
-    headers["Content-Security-Policy"] = POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
-    # Not `no-referrer`: with it a browser sends `Origin: null`, and our own forms would be refused.
-    headers["Referrer-Policy"] = "same-origin"
-    headers.setdefault("Cache-Control", "no-store")
+    response.headers.update(GUARDS)
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -118,6 +121,14 @@ def _sentence(app: Flask, phrases: Phrases, error: Exception) -> Response:
         app.logger.error("%s %s", request.method, request.path, exc_info=error)
     text = phrases.ERRORS.get(code, phrases.ERRORS[500])
     return Response(render_template("shared/error.html", sentence=text, code=code), status=code)
+
+
+def _unreadable(app: Flask, phrases: Phrases, code: int) -> tuple[list[tuple[str, str]], bytes]:
+    """The answer to what is no request: headers and body, for the server, which has no request to ask the site with."""
+    text = phrases.ERRORS.get(code, phrases.ERRORS[400])
+    page = app.jinja_env.get_template("shared/error.html").render(sentence=text, code=code)
+    headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", **GUARDS}
+    return list(headers.items()), page.encode()
 
 
 def _serve_files(app: Flask, wings: frozenset[str]) -> None:
@@ -143,8 +154,9 @@ def _serve_health(app: Flask, health: Callable[[], Mapping[str, Any]]) -> None:
 class _Viewer:
     """One open page: a bounded queue, and what it was last shown."""
 
-    def __init__(self, page: str, depth: int, hang_up: Callable[[], None]) -> None:
+    def __init__(self, page: str, client: str, depth: int, hang_up: Callable[[], None]) -> None:
         self.page = page
+        self.client = client
         self._hang_up = hang_up
         self._depth = depth
         self._waiting: deque[bytes] = deque()
@@ -195,8 +207,9 @@ class Stream:
     """The live side of a site: every open page is a viewer that is sent the regions that changed.
 
     Rules: one bounded queue a viewer; one that does not keep up is hung up and connects again, which shows it
-    everything anew; no more than `viewers` at once, because each costs a thread; a beat every `beat` seconds finds
-    the ones that went without a word.
+    everything anew; a beat every `beat` seconds finds the ones that went without a word; no more than `viewers` at
+    once, because each costs a thread. When all places are taken, the client that has most of them gives its newest to
+    one that then still has fewer: nobody can take them all, and one who is alone may use them all.
     """
 
     def __init__(self, viewers: int = 12, depth: int = 16, beat: float = 15.0) -> None:
@@ -204,7 +217,8 @@ class Stream:
         self._depth = depth
         self._beat = beat
         self._id = secrets.token_hex(4)
-        self._open: set[_Viewer] = set()
+        self._open: dict[_Viewer, None] = {}
+        """In the order in which they came."""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -226,12 +240,12 @@ class Stream:
 
     def reply(self, page: str, regions: Callable[[], Mapping[str, str]]) -> Response:
         """The answer to `/events/<page>`: everything at once from `regions()`, then what changes; 503 when full."""
-        line: _Line | None = request.environ.get(LINE)
-        viewer = _Viewer(page, self._depth, lambda: None if line is None else line.hang_up())
-        with self._lock:
-            if self._closed or len(self._open) >= self.viewers:
-                abort(HTTPStatus.SERVICE_UNAVAILABLE)
-            self._open.add(viewer)
+        if request.headers.get("Sec-Fetch-Site") not in {None, "same-origin", "none"}:
+            abort(HTTPStatus.FORBIDDEN)
+        line: Line | None = request.environ.get(LINE)
+        client = "" if line is None else line.client
+        viewer = _Viewer(page, client, self._depth, lambda: None if line is None else line.hang_up())
+        self._seat(viewer)
         if line is not None:
             line.watch(viewer.end)
         try:
@@ -254,6 +268,24 @@ class Stream:
         for viewer in viewers:
             viewer.end()
 
+    def _seat(self, viewer: _Viewer) -> None:
+        with self._lock:
+            displaced = self._who_gives_way(viewer.client) if len(self._open) >= self.viewers else None
+            if self._closed or (displaced is None and len(self._open) >= self.viewers):
+                abort(HTTPStatus.SERVICE_UNAVAILABLE)
+            if displaced is not None:
+                del self._open[displaced]
+            self._open[viewer] = None
+        if displaced is not None:
+            displaced.end()
+
+    def _who_gives_way(self, client: str) -> _Viewer | None:
+        held = Counter(viewer.client for viewer in self._open)
+        most = max(held, key=held.__getitem__)
+        if held[client] + 1 >= held[most]:
+            return None
+        return next(viewer for viewer in reversed(self._open) if viewer.client == most)
+
     def _messages(self, viewer: _Viewer) -> Iterator[bytes]:
         yield b"retry: 1000\n\n" + self._pulse("hello")
         while (message := viewer.next(self._beat)) is not None:
@@ -264,7 +296,7 @@ class Stream:
 
     def _forget(self, viewer: _Viewer) -> None:
         with self._lock:
-            self._open.discard(viewer)
+            self._open.pop(viewer, None)
 
 
 def up() -> float:
@@ -274,118 +306,3 @@ def up() -> float:
 
 def _event(name: str, data: Mapping[str, Any]) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-# ---- the server -------------------------------------------------------------------------------------------------
-
-
-class CannotListen(Exception):
-    """A port cannot be opened: `host`, `port`, and `why` in the system's words."""
-
-    def __init__(self, host: str, port: int, why: str) -> None:
-        super().__init__(f"{host}:{port}: {why}")
-        self.host, self.port, self.why = host, port, why
-
-
-class _Task(WSGITask):
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[LINE] = self.channel
-        return environ
-
-
-class _Line(HTTPChannel):
-    """A connection that says at once when the other side has gone, and that can be hung up."""
-
-    task_class = _Task
-    _farewell: Callable[[], None] | None = None
-
-    def watch(self, farewell: Callable[[], None]) -> None:
-        """Call `farewell` when the connection ends, at once if it has ended already."""
-        self._farewell = farewell
-        if not self.connected:
-            farewell()
-
-    def hang_up(self) -> None:
-        """Cut the connection, whatever still waits to be sent."""
-        if self.socket is not None:
-            with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-
-    def handle_close(self) -> None:
-        super().handle_close()
-        if self._farewell is not None:
-            self._farewell()
-
-
-class Server:
-    """A site on its port: listening from the start, answering while `run` runs."""
-
-    def __init__(self, server: TcpWSGIServer, sockets: dict[int, Any], stream: Stream | None) -> None:
-        self._server = server
-        self._sockets = sockets
-        self._stream = stream
-        self._stopping = threading.Event()
-        host, port = server.getsockname()
-        self.port = int(port)
-        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    def run(self) -> None:
-        """Answer until `stop` is called, then close."""
-        try:
-            while not self._stopping.is_set():
-                self.step(30)
-        finally:
-            self.close()
-
-    def step(self, timeout: float = 2.0) -> None:
-        """Answer what comes within `timeout` seconds; for a loop that is not ours. End with `close`."""
-        loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
-
-    def close(self) -> None:
-        """End every viewer and every connection, and give the port back."""
-        if self._stream is not None:
-            self._stream.close()
-        self._server.task_dispatcher.shutdown(timeout=3)
-        close_all(self._sockets)
-
-    def stop(self) -> None:
-        """Make `run` return; from any thread, more than once if need be."""
-        self._stopping.set()
-        with suppress(OSError):
-            self._server.pull_trigger()
-
-
-def serve(app: Flask, host: str, port: int, *, workers: int = 4, stream: Stream | None = None) -> Server:
-    """Listen on `host`:`port` (0 picks a free one); `run` on the result answers. Raises CannotListen.
-
-    Every viewer of the stream costs a thread for as long as the page is open, so there are `workers` besides.
-    """
-    # They would fill the journal: with every page that is left, and with queues of one while a thread is being woken.
-    logging.getLogger("waitress").setLevel(logging.WARNING)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    sockets: dict[int, Any] = {}
-    try:
-        server = create_server(
-            app,
-            map=sockets,
-            host=host,
-            port=port,
-            threads=workers + (0 if stream is None else stream.viewers),
-            ident="",
-            # Above ours, so that it is our sentence that answers what is too large.
-            max_request_body_size=16 * MAX_BODY,
-            # So that a connection that ends while it is answered is noticed.
-            channel_request_lookahead=1,
-            # waitress would hold 16 MB for a viewer that does not read; so it stops at what one screen needs.
-            outbuf_high_watermark=256 * 1024,
-        )
-    except OSError as error:
-        raise CannotListen(host, port, error.strerror or str(error)) from None
-    if not isinstance(server, TcpWSGIServer):
-        close_all(sockets)
-        raise CannotListen(host, port, "the name stands for more than one address")
-    server.channel_class = _Line
-    # Ends a viewer whose machine went away without a word within half a minute, not a quarter of an hour.
-    server.adj.socket_options = [*server.adj.socket_options, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)]
-    return Server(server, sockets, stream)

@@ -195,10 +195,10 @@ class Window:
         self.loops.add_device("camera", camera.step, fails=fails(self.counter, "camera"), allowance=120)
 
     def _start_pages(self) -> None:
-        from appliance.pages import serve
         from appliance.panel.panel import Panel
         from appliance.panel.scene import Station
         from appliance.receipts import preview
+        from appliance.server import serve
 
         place, panel = self.settings.station, self.settings.panel
         self._panel = Panel(

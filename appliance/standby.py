@@ -11,9 +11,9 @@ from appliance import notify
 from appliance.ledger import Ledger
 from appliance.ledger_file import LedgerUnusable
 from appliance.loops import Loops
-from appliance.pages import serve
 from appliance.panel.no_ledger import NoLedgerPages
 from appliance.panel.scene import Station
+from appliance.server import serve
 from appliance.settings import WindowSettings
 
 log = logging.getLogger(__name__)

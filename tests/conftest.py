@@ -1,11 +1,15 @@
-"""What several parts' tests share: a window that keeps its facts in a real file, on a clock that the test may turn."""
+"""What several parts' tests share: a window that keeps its facts in a real file, on a clock that the test may turn.
 
-from collections.abc import Callable, Iterator
+Also which tests are quick (`make unit`), and which stay together when they are run several at once.
+"""
+
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import hypothesis
 import pytest
 
 from appliance.clock import Clock
@@ -17,8 +21,51 @@ from appliance.window.moment import CHINA, Moment
 from appliance.window.rules import Rules
 from appliance.window.view import Clerk
 from appliance.window.workdays import published
+from tests.ground_kinds import is_unit, shares
 
 WINDOW = "430602-0107-1"
+
+
+# How long an example takes says nothing where several tests share a processor.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("shared")
+
+LONGEST = ("test_units_in_container.py", "test_whole.py", "test_panel_browser.py")
+"""Begun first, so that no worker has one of them left when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test: `unit` when it is pure and quick, its file's group when the file makes something for all of them.
+
+    A group is run by one worker; the longest ones come first, then what is alone.
+    """
+    for item in items:
+        path, name = item.path, item.nodeid.split("::")[1].partition("[")[0]
+        if is_unit(path, name):
+            item.add_marker("unit")
+        if shares(path):
+            item.add_marker(pytest.mark.xdist_group(path.stem))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), not shares(item.path)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, object] | None, object]:
+    """What a test wrote that is no text, such as half a character, must not end the run when a worker reports it."""
+    return _as_text((yield))
+
+
+def _as_text(told: object) -> object:
+    match told:
+        case str():
+            return told.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {key: _as_text(value) for key, value in told.items()}
+        case list() | tuple():
+            return type(told)(map(_as_text, told))
+    return told
 
 
 @dataclass

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import until
+from tests.ground_courier.waiting import free_port
 
 FIRMWARE = Path(__file__).parent.parent / "firmware_config"
 INSTALL = FIRMWARE / "install"
@@ -35,13 +36,6 @@ def make_authority(folder: Path, *names: str) -> Path:
     ):
         subprocess.run([CERTIFICATES, "-d", folder, *words], check=True, capture_output=True)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

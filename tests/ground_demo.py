@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,26 +13,14 @@ from typing import Any, Self
 from appliance.broker import PID_FILE_VARIABLE
 from appliance.demo.plan import Ports
 from tests.conftest import until
+from tests.ground_courier.waiting import free_port
 
 START_S, END_S = 60.0, 20.0
 
 
 def free_base() -> int:
     """The first of four ports in a row that nobody listens on."""
-    for base in range(21000 + os.getpid() % 5000, 32000, 4):
-        if all(is_free(port) for port in range(base, base + 4)):
-            return base
-    raise AssertionError("no four free ports in a row")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    return free_port(in_a_row=4)
 
 
 def health(port: int) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from appliance.clock import Clock
 from appliance.counter import Counter
 from appliance.fittings import writer_of
 from appliance.ledger import NotKept
-from appliance.pages import Server, serve
 from appliance.panel.bench import Bench
 from appliance.panel.panel import Panel
 from appliance.panel.scene import Station
 from appliance.paper import plain
 from appliance.paper.layout import lay_out
+from appliance.server import Server, serve
 from appliance.settings import Broker, ClerkEntry, WindowName, WindowSettings
 from appliance.settings import Station as Place
 from appliance.window.facts import CaseReceived

@@ -14,7 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from appliance.broker import Hold
 from tests.conftest import until
-from tests.ground_demo import Demo, free_base, heals, health, is_free, run_once
+from tests.ground_courier.waiting import is_free
+from tests.ground_demo import Demo, free_base, heals, health, run_once
 
 
 @pytest.fixture(scope="module")

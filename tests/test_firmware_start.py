@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.ground_courier.waiting import free_port
+
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0
 """Seconds; a start from nothing on a busy machine."""
@@ -30,13 +32,6 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next(place.glob("opt/appliance/venv/lib/python3*/site-packages"))
     (site / "packages.pth").write_text(f"{Path(msgspec.__file__).parent.parent}\n")
     return place
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Service:

@@ -12,7 +12,8 @@ import pytest
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
-from appliance.pages import MAX_BODY, CannotListen, Server, Stream, serve, site
+from appliance.pages import MAX_BODY, Stream, site
+from appliance.server import CannotListen, Server, serve
 from tests.conftest import until
 
 PHRASES = SimpleNamespace(
@@ -20,7 +21,14 @@ PHRASES = SimpleNamespace(
     HOME="返回首页",
     LOST="断开了",
     FULL="太多了",
-    ERRORS={403: "不是从本页发出的。", 404: "没有这个页面。", 413: "太长了。", 500: "出了问题。", 503: "太多人在看。"},
+    ERRORS={
+        400: "读不懂。",
+        403: "不是从本页发出的。",
+        404: "没有这个页面。",
+        413: "太长了。",
+        500: "出了问题。",
+        503: "太多人在看。",
+    },
 )
 
 

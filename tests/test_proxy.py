@@ -122,6 +122,14 @@ class Site:
     def link(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("localhost", self.port, timeout=10, context=self.trust)
 
+    def look(self, address: str, **headers: str) -> http.client.HTTPResponse:
+        """The answer to a viewer from an address."""
+        link = http.client.HTTPSConnection(
+            "localhost", self.port, timeout=10, context=self.trust, source_address=(address, 0)
+        )
+        link.request("GET", "/events", headers={"Authorization": signed(PASSWORD), **headers})
+        return link.getresponse()
+
     def ask(self, path: str, **headers: str) -> int:
         link = self.link()
         link.request("GET", path, headers=headers)
@@ -148,6 +156,18 @@ def test_the_shipped_proxy_asks_who_it_is_and_shows_the_wall_live(
         answer = heard_live(site.link(), window, Authorization=signed(PASSWORD))
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
+def test_behind_the_shipped_proxy_each_address_is_a_client_of_its_own(
+    tmp_path: Path, broker: Broker, county: County
+) -> None:
+    """The server sees one peer, the proxy; whom a browser itself names as the sender counts for nothing."""
+    site = Site(tmp_path, county.server.port)
+    with nginx(tmp_path, site.text, site.port):
+        greedy = [site.look("127.0.0.2", **{"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(32)]
+        assert [answer.status for answer in greedy] == [200] * 32
+        assert site.look("127.0.0.2").status == 503
+        assert site.look("127.0.0.1").status == 200
 
 
 def test_the_proxy_s_port_and_certificate_are_those_of_the_settings() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import until
-from tests.ground_demo import is_free
+from tests.ground_courier.waiting import free_port, is_free
 
 SETTINGS = """
 [window]
@@ -46,12 +46,6 @@ baud = 115200
 [bench]
 enabled = true
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

@@ -9,7 +9,8 @@ HOUSE = Path(__file__).parents[1] / "appliance"
 
 MAY_KNOW: dict[str, set[str]] = {
     "wire": set(),
-    "pages": set(),
+    "server": set(),
+    "pages": {"server"},
     "guard": set(),
     "loops": {"guard"},
     "screen": set(),
@@ -49,7 +50,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "fittings": {"window", "paper", "devices", "guard", "courier", "settings", "documents"},
     "wiring": {"settings"},
     # Of the county only run.py puts things together, and that from its settings.
-    "county": {"window", "wire", "pages", "loops", "notify", "settings", "guard"},
+    "county": {"window", "wire", "pages", "server", "loops", "notify", "settings", "guard"},
     # The published examples are what a real window made.
     "story": {"window", "wire", "clock", "counter", "ledger", "standing", "devices", "documents"},
     "asyncapi": {"window", "wire", "story", "asyncapi_text"},

@@ -19,8 +19,9 @@ from appliance.settings.window import LedgerPlace
 from appliance.standby import Standby
 from tests.conftest import until
 from tests.ground_browser import Eyes, chromium, faint
+from tests.ground_courier.waiting import free_port
 from tests.ground_panel import SETTINGS
-from tests.test_run import Process, free_port
+from tests.test_run import Process
 
 # A card of its own in a mount namespace: for any user, really read-only or really full, until it is told to be mended.
 MOUNTED = """

@@ -15,7 +15,7 @@ from appliance import wire
 from appliance.county import phrases
 from appliance.county.book import Book
 from appliance.county.office import SPARE, Office
-from appliance.pages import serve
+from appliance.server import serve
 from appliance.window.facts import (
     DeviceFailed,
     DeviceRecovered,

@@ -19,7 +19,7 @@ from appliance.county.tables import SCHEMA
 from appliance.county.takeover import TooNew
 from appliance.county.wall import Wall
 from appliance.loops import Loops
-from appliance.pages import serve
+from appliance.server import serve
 from appliance.settings import CountySettings, password
 
 log = logging.getLogger("appliance.county")

@@ -59,9 +59,18 @@ function connect(url) {
   });
   source.addEventListener("error", () => {
     const refused = source.readyState === EventSource.CLOSED;
-    complain(refused && navigator.onLine ? lost.dataset.full : lost.dataset.lost);
-    if (refused) setTimeout(connect, 3000, url);
+    complain(lost.dataset.lost);
+    if (refused) ask(url);
+    // Not all at once: a county full of pages may wait for a place.
+    if (refused) setTimeout(connect, 2000 + 2000 * Math.random(), url);
   });
+}
+
+// A stream does not tell why it was refused: 503 is our own "no place", anything else comes from a proxy on the way.
+async function ask(url) {
+  const refused = source;
+  const answer = await fetch(url, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (answer?.status === 503 && source === refused) complain(lost.dataset.full);
 }
 
 // A cable that is pulled ends no connection by itself: no word for three beats is a lost connection.
