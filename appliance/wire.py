@@ -41,9 +41,10 @@ FACT_TYPE: Final = r"[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,3}"
 
 # `$` would let a line feed through in Python, and no other dialect has `\Z`.
 _END = r"(?![\s\S])"
-_YEAR = r"^(19[7-9][0-9]|20[0-9]{2})"
-_TIME = _YEAR + r"-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})" + _END
-_DAY = _YEAR + r"-[0-9]{2}-[0-9]{2}" + _END
+_DATE = r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_HOUR = r"([01][0-9]|2[0-3])"
+_TIME = rf"{_DATE}[Tt ]{_HOUR}:[0-5][0-9]:[0-5][0-9](\.[0-9]+)?([Zz]|[+-]{_HOUR}:?[0-5][0-9]){_END}"
+_DAY = _DATE + _END
 
 
 def _text(most: int, least: int | None = None) -> Any:
