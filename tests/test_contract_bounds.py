@@ -178,3 +178,69 @@ def test_the_window_takes_the_presences_that_the_document_allows(said: dict[str,
     for topic in (wire.window_topic(story.WINDOW, "presence"), wire.county_topic(story.COUNTY, "county", "presence")):
         found = at_the_window(topic, payload)
         assert isinstance(found, letters.Stray) != VALID["presence"].is_valid(said)
+
+
+# ---- what is no message at all ------------------------------------------------------------------------------------
+
+TOPICS: Final = [
+    *(wire.window_topic(story.WINDOW, name) for name in ("presence", "status", "health", "ack", "order/replay")),
+    *(wire.window_topic(story.WINDOW, "fact", name) for name in (*FACT_TYPES, "rating.sung")),
+    *(wire.county_topic(story.COUNTY, *rest) for rest in (("county", "presence"), ("documents", "catalogue"))),
+    *("", "/", "windows/v1//", "$SYS/x", "窗" * 20_000, "windows/v1/430602/430602-0107-1/fact/" + "a.b" * 20_000),
+    *("windows/v1/430602/430602-0107-1/order/" + "x" * 60_000, "\0", "windows/v1/430602/\0/status"),
+]
+DEEP: Final = (100, 1000, 2000, 100_000)
+FORMS: Final = (
+    b"%s", b'{"x":%s}', b'{"session":%s}', b'{"online":true,"session":%s}', b'{"ledger":"3f9c1a7e","seqs":%s}',
+    b'{"ledger":"3f9c1a7e","seqs":[[1,%s]]}', b'{"at":%s}', b'{"id":%s}', b'{"data":%s}',
+    b'{"state":"idle","since":%s}',
+)  # fmt: skip
+ODD: Final = (
+    *(b"[" * n for n in DEEP), *(b"[" * n + b"]" * n for n in DEEP), *(b'{"a":' * n + b"1" + b"}" * n for n in DEEP),
+    *(b'"' + b"[" * n + b'\\"' for n in DEEP), b'"' * 100_000, b"\\" * 100_000, b'"\\' * 100_000,
+    b"9" * 5000, b"-" + b"9" * 5000, b"1" * 250_000, b"1e400", b"-1e400", b"1e-400", b"1e999999999",
+    b"0." + b"1" * 5000, b"NaN", b"Infinity", b"-Infinity", b"nan", b"-", b"01", b"1.", b".5", b"+1", b"0x10", b"1_000",
+    b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xed\xa0\x80"', b'"\xff"', b'"\\u0000"', b'"\x00"', b'"\\x"',
+    b"\xef\xbb\xbf1", b'"9999-12-31T23:59:59-23:59"', b'"0001-01-01T00:00:00+23:59"', b'"1970-01-01T00:00:00+23:59"',
+    b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809", b"9007199254740993.0", b"1e30",
+    b"{}", b"[]", b"null", b"",
+)  # fmt: skip
+
+
+def alive(topic: str, payload: bytes) -> None:
+    """Both ends make something of a message, and the county's book reads again what it took."""
+    found = READER.read(Arrived(topic.encode("utf-8", "surrogatepass"), payload, len(payload), False))
+    assert isinstance(found, Letter | Sighting | Misfit | None)
+    assert isinstance(at_the_window(topic, payload), letters.Letter)
+    kind = topic.rsplit("/", 1)[-1]
+    if kind in FACT_TYPES:
+        again = reread(kind, payload)
+        assert (again is not None) == (isinstance(found, Letter) and found.known) or isinstance(found, Misfit)
+    if kind in ("presence", "status", "health"):
+        seen_again(kind, payload)
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic[:60])
+def test_no_bytes_are_more_than_one_message_put_aside(topic: str) -> None:
+    for odd in ODD:
+        for form in FORMS:
+            alive(topic, form.replace(b"%s", odd))
+
+
+@pytest.mark.parametrize("message", sorted(EXAMPLES))
+def test_nothing_in_a_place_of_a_true_message_is_more_than_that_message(message: str) -> None:
+    kind = message.removeprefix("order.")
+    fact, order = message in FACT_TYPES, message.startswith("order.") and message not in FACT_TYPES
+    topic = wire.window_topic(story.WINDOW, *(["fact"] if fact else ["order"] if order else []), kind)
+    whole = msgspec.json.encode(EXAMPLES[message])
+    for place in places(EXAMPLES[message]):
+        value = deepcopy(EXAMPLES[message])
+        holder = value
+        for step in place[:-1]:
+            holder = holder[step]
+        holder[place[-1]] = "@here@"
+        for odd in ODD:
+            alive(topic, msgspec.json.encode(value).replace(b'"@here@"', odd))
+    for name in EXAMPLES[message]:
+        alive(topic, b'{"' + name.encode() + b'":[],' + whole[1:])
+        alive(topic, whole[:-1] + b',"' + name.encode() + b'":17}')

@@ -324,10 +324,13 @@ def _cut_off(topic: bytes) -> _Route:
 
 def reread(type_: str, payload: bytes) -> Fact | None:
     """What a fact of a type that we know says, from its payload in the book; None where it breaks a bound of today."""
+    if wire.too_deep(payload):
+        return None
     try:
-        return wire.lenient(msgspec.json.decode(payload, type=wire.Envelope).data, DATA[type_])
+        fact = wire.lenient(msgspec.json.decode(payload, type=wire.Envelope).data, DATA[type_])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return fact if wire.flawless(fact) else None
 
 
 def seen_again(kind: str, payload: bytes) -> wire.Presence | wire.Status | wire.Health | None:
