@@ -21,9 +21,9 @@ without a gap. Every other number (visit, case, paper, absence) is unique only w
 Both ends refuse what a schema here forbids and take what it allows; members that it does not name are ignored, and \
 so are attributes of a CloudEvent. Beyond the schemas: a topic has at most {wire.MAX_TOPIC} bytes; a fact, an \
 acknowledgement or an order at most {wire.MAX_PAYLOAD // 1024} KiB, a health 64 KiB, a status 16 KiB, a presence 1 \
-KiB; at most {wire.MAX_DEPTH} brackets stand open at once; times and days lie in the years {wire.FIRST_YEAR} to \
-{wire.LAST_YEAR}; no text holds U+0000; sequences end at 2^63-1. A refused message is put aside and counted and \
-disturbs no other; a window that wants to be heard has to mend what it says.
+KiB; at most {wire.MAX_DEPTH} brackets stand open at once; times and days are those of RFC 3339, in the years \
+{wire.FIRST_YEAR} to {wire.LAST_YEAR}; no text holds U+0000; sequences end at 2^63-1. A refused message is put aside \
+and counted and disturbs no other; a window that wants to be heard has to mend what it says.
 
 ## A fact
 
@@ -57,6 +57,9 @@ sending it again would not mend it. It does not acknowledge a fact of a ledger t
 ledger belongs to the window that brought it first; the fact is put aside as `foreign_ledger`, and the window keeps \
 it.
 - Two facts of one ledger and sequence whose bytes differ are a conflict: the first stays, the second is put aside.
+- A window brings at most 100 ledgers in its life; facts of one more are put aside and not acknowledged. What a \
+window sends faster than the county can take may be dropped without an acknowledgement, so that it delays that window \
+and no other; sent again, it arrives.
 
 ## Gaps and `replay`
 
@@ -72,8 +75,9 @@ An order is a CloudEvent under `…/order/{{name}}`, not retained; its `type` is
 topic's name and its `source` `/counties/{{county}}`. A window carries out an `id` once, however often it comes, and \
 answers with the fact `order.done` or `order.refused` that names it; the county says it again until it has that. \
 Reasons of a refusal: `foreign_ledger` (a ledger that is not the window's), `missing` (it lacks some of the \
-sequences; those it has it sends), `unknown` (an order or data that it does not know). `expires` and `signature` are \
-kept for orders that will need them.
+sequences; those it has it sends), `unknown` (an order or data that it does not know). Of orders that come faster \
+than five a second some are put aside without an answer. `expires` and `signature` are kept for orders that will need \
+them.
 
 ## Presence, status, health
 

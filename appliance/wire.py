@@ -165,9 +165,10 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutboxState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the county does not have yet: how many facts, and the age of the oldest, null when none waits.
+    """What the county does not have yet: how many facts, and how long the oldest waits.
 
-    `newest` is the last sequence that `ledger` has given, so that the county sees what is missing at its end.
+    `oldest_s` is null when none waits or no clock can tell. `newest` is the last sequence that `ledger` has given, so
+    that the county sees what is missing at its end.
     """
 
     depth: Count

@@ -10,10 +10,12 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import asyncapi, story, wire
+from appliance.asyncapi_text import ABOUT
+from appliance.county import acks, gaps, ledgers
 from appliance.county.book import Book
 from appliance.county.inlet import Arrived
-from appliance.county.reading import Letter, Reader, Sighting
-from appliance.courier import letters
+from appliance.county.reading import LARGEST, Letter, Reader, Sighting
+from appliance.courier import flight, letters
 from appliance.ledger import Kept
 from appliance.window.facts import FACT_TYPES, AnyFact, CaseReceived
 from tests.ground_county import Running
@@ -66,6 +68,15 @@ def test_every_fact_type_that_is_sent_is_there_and_no_other() -> None:
     assert set(DOCUMENT["channels"]["fact"]["messages"]) == sent
     assert set(DOCUMENT["channels"]["fact"]["parameters"]["type"]["enum"]) == sent
     assert {fact.type for fact in MORNING.facts} == sent
+
+
+def test_the_words_have_the_numbers_of_the_code() -> None:
+    assert flight.WINDOW == wire.MAX_IN_FLIGHT
+    assert gaps.PART <= wire.MAX_REPLAY
+    assert acks.RUNS <= wire.MAX_RANGES
+    assert LARGEST == {"fact": 256 * 1024, "health": 64 * 1024, "status": 16 * 1024, "presence": 1024}
+    assert f"at most {ledgers.MOST} ledgers in its life" in ABOUT
+    assert f"within {flight.patience(1, 0.5):g} s" in ABOUT
 
 
 def test_what_no_end_says_or_asks_for_yet_stands_nowhere() -> None:
