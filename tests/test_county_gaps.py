@@ -7,8 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from appliance import wire
-from appliance.asyncapi import HEALTH
+from appliance import story, wire
 from appliance.county import gaps as gaps_module
 from appliance.county.book import Batch, Book, Kept
 from appliance.county.engine import connect
@@ -55,7 +54,7 @@ class Ground:
 
     def hears(self, newest: int, ledger: str = LEDGER, window: str = WINDOW) -> None:
         outbox = wire.OutboxState(depth=0, oldest_s=None, ledger=ledger, newest=newest)
-        payload = wire.encode(msgspec.structs.replace(HEALTH, outbox=outbox))
+        payload = wire.encode(msgspec.structs.replace(story.morning().health, outbox=outbox))
         read = self.reader.read(arrived(wire.window_topic(window, "health"), payload))
         assert isinstance(read, Sighting)
         self.now += 1
