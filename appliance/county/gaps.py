@@ -17,13 +17,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection, Engine, func, select, update
 
 from appliance import wire
 from appliance.county import engine as engines
+from appliance.county import rows
 from appliance.county.ledgers import meet
 from appliance.county.monitor import Missing, moment
 from appliance.county.reading import LAST_SEQ, Letter, Sighting
@@ -52,19 +54,40 @@ TOGETHER: Final = 50
 """Ledgers that one transaction writes of."""
 
 Span = tuple[int, int]
+Upto = Annotated[int, Meta(ge=0, le=LAST_SEQ)]
+MANY: Final = 2**53
+"""The most that are said to be missing: a window may name any number as its last."""
 
 
 class Gap(msgspec.Struct, frozen=True):
     """A row of `gaps`."""
 
-    ledger: str
-    first: int
-    last: int
-    window: str
+    ledger: wire.LedgerId
+    first: wire.Seq
+    last: wire.Seq
+    window: rows.Window
     noticed_us: int
-    asked: int
+    asked: wire.Count
     asked_us: int | None
-    answer: str
+    answer: wire.Word
+
+
+class _Ledger(msgspec.Struct, frozen=True):
+    """A row of `ledgers`."""
+
+    ledger: wire.LedgerId
+    window: rows.Window
+    first_us: int
+    told: Upto
+    newest: Upto
+    said: Upto
+
+
+class _Span(msgspec.Struct, frozen=True):
+    """Sequences that follow each other in the book."""
+
+    first: wire.Seq
+    last: wire.Seq
 
 
 class _Look(msgspec.Struct):
@@ -196,14 +219,14 @@ class Gaps:
     def missing(self, now_us: int) -> dict[str, Missing]:
         """What the county lacks of each window, as far as it has been lacking for `OLD_S`."""
         with engines.reading(self._engine) as tx:
-            found = [_gap(it) for it in tx.execute(select(gaps))]
+            found = rows.read(tx, select(gaps), Gap)
             newest = _newest_ledgers(tx, {it.window for it in found})
         counted: dict[str, Missing] = {}
         for gap in found:
             if gap.answer or self._old(gap, now_us):
                 before = counted.get(gap.window, Missing())
                 kind = "replaced" if newest.get(gap.window) != gap.ledger else "lost" if gap.answer else "asked"
-                more = getattr(before, kind) + gap.last - gap.first + 1
+                more = min(MANY, getattr(before, kind) + gap.last - gap.first + 1)
                 counted[gap.window] = msgspec.structs.replace(before, **{kind: more})
         return counted
 
@@ -230,10 +253,11 @@ class Gaps:
 
 def _see(tx: Connection, ledger: str, said: tuple[str, int] | None) -> _Look | None:
     """What the facts of a ledger say beyond what is known; None when nobody brought it yet."""
-    row = tx.execute(select(ledgers).where(ledgers.c.ledger == ledger)).one_or_none()
-    if row is None:
+    mine = rows.read(tx, select(ledgers).where(ledgers.c.ledger == ledger), _Ledger)
+    if not mine:
         return None
-    known = [_gap(it) for it in tx.execute(select(gaps).where(gaps.c.ledger == ledger))]
+    (row,) = mine
+    known = rows.read(tx, select(gaps).where(gaps.c.ledger == ledger), Gap)
     shrunk = [(gap, pieces) for gap in known if (pieces := _pieces(tx, gap)) is not None]
     newest_said = max(row.said, said[1]) if said and said[0] == row.window else row.said
     replayed = any(it.asked and not it.answer for it in known)
@@ -283,8 +307,9 @@ def _spans(tx: Connection, ledger: str, above: int, last: int | None) -> list[Sp
     part = some.order_by(facts.c.seq).limit(STRETCH).subquery()
     island = (part.c.seq - func.row_number().over(order_by=part.c.seq)).label("island")
     runs = select(part.c.seq, island).subquery()
-    wanted = select(func.min(runs.c.seq).label("first"), func.max(runs.c.seq)).group_by(runs.c.island).order_by("first")
-    return [(int(low), int(high)) for low, high in tx.execute(wanted)]
+    low, high = func.min(runs.c.seq).label("first"), func.max(runs.c.seq).label("last")
+    wanted = select(low, high).group_by(runs.c.island).order_by("first")
+    return [(it.first, it.last) for it in rows.read(tx, wanted, _Span)]
 
 
 def _tells(look: _Look) -> bool:
@@ -336,7 +361,7 @@ def note_answer(tx: Connection, insert: engines.Insert, letter: Letter) -> None:
         return
     first, last = (min(int(it), LAST_SEQ) for it in named.group(2, 3))
     asked = select(gaps).where(gaps.c.ledger == named[1], gaps.c.window == letter.window, gaps.c.answer == "")
-    for gap in [_gap(it) for it in tx.execute(asked.where(gaps.c.first <= last, gaps.c.last >= first))]:
+    for gap in rows.read(tx, asked.where(gaps.c.first <= last, gaps.c.last >= first), Gap):
         _replace(tx, insert, gap, _split(gap, first, last, fact.reason))
 
 
@@ -353,8 +378,8 @@ def _split(gap: Gap, first: int, last: int, answer: str) -> list[Gap]:
 def _first_unanswered(tx: Connection) -> list[Gap]:
     """The lowest gap of each ledger that is still to be filled: one order a ledger at a time."""
     first: dict[str, Gap] = {}
-    for it in tx.execute(select(gaps).where(gaps.c.answer == "").order_by(gaps.c.ledger, gaps.c.first)):
-        first.setdefault(it.ledger, _gap(it))
+    for it in rows.read(tx, select(gaps).where(gaps.c.answer == "").order_by(gaps.c.ledger, gaps.c.first), Gap):
+        first.setdefault(it.ledger, it)
     return list(first.values())
 
 
@@ -386,7 +411,3 @@ def _newest_ledgers(tx: Connection, windows: set[str]) -> dict[str, str]:
     """The ledger that each window brought last."""
     wanted = select(ledgers.c.window, ledgers.c.ledger).where(ledgers.c.window.in_(sorted(windows)))
     return {it.window: it.ledger for it in tx.execute(wanted.order_by(ledgers.c.first_us))}
-
-
-def _gap(row: Any) -> Gap:
-    return Gap(*(getattr(row, name) for name in Gap.__struct_fields__))

@@ -76,6 +76,7 @@ class Office:
             "breaks": sum(row.seen.breaks for row in rows),
             "missing": standing.missing.asked + standing.missing.replaced,
             "lost": standing.missing.lost,
+            "unreadable": standing.unreadable,
             "last_commit": _iso(standing.last_commit_us),
             "viewers": len(self.stream),
         }
