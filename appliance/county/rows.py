@@ -51,7 +51,8 @@ class Odd:
 def read(tx: Connection, wanted: Select[Any], kind: type[S]) -> list[S]:
     """The rows of a query, by the names of its columns, as far as they are what `kind` says."""
     result = tx.execute(wanted)
-    names, found = [str(name) for name in result.keys()], []
+    names = [str(name) for name in result.keys()]  # noqa: SIM118  a result is no dictionary
+    found = []
     for row in result:
         try:
             found.append(msgspec.convert(dict(zip(names, row, strict=True)), kind, builtin_types=(bytes,)))

@@ -115,7 +115,8 @@ def runs_of(tx: Connection, day: str, windows: Sequence[str] | None) -> list[Run
     """A day's facts, added up by runs in one statement, so that numbers and sequences belong together."""
     island = facts.c.seq - func.row_number().over(partition_by=[facts.c.window, facts.c.ledger], order_by=facts.c.seq)
     kinds = (facts.c.type, facts.c.known, facts.c.grade, facts.c.was, facts.c.why)
-    some = select(facts.c.window, facts.c.ledger, facts.c.seq, *kinds, island.label("island")).where(facts.c.day == day)
+    some = select(facts.c.window, facts.c.ledger, facts.c.seq, *kinds, island.label("island"))
+    some = some.where(facts.c.day == day, facts.c.seq > 0)  # PostgreSQL ends a query in which a number is too low
     if windows is not None:
         some = some.where(facts.c.window.in_(windows))
     part = some.subquery()
