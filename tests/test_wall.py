@@ -30,7 +30,9 @@ from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
 
 STATIONS = {"0107": "梅溪乡医疗保障服务站", "0211": "枫树新村医疗保障服务点"}
-FINE = msgspec.structs.replace(HEALTH, printer={"state": "ok", "paper": "ok", "reason": ""})
+FINE = msgspec.structs.replace(
+    HEALTH, printer=wire.PrinterState(state="ok", paper="ok"), outbox=wire.OutboxState(depth=2, oldest_s=4)
+)
 
 
 class County:
