@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from appliance import wire
+from appliance.county import phrases
 from appliance.county.book import Batch, Book
 from appliance.county.inlet import Arrived
 from appliance.county.monitor import Row, microseconds
+from appliance.county.office import Office
 from appliance.county.reading import Letter, Misfit, Reader, Sighting
 from appliance.county.wall import Wall
 from appliance.window.facts import (
@@ -275,3 +277,12 @@ def test_a_jump_of_the_countys_clock_silences_nobody(desk: Desk, hours: int) -> 
     assert desk.row().reach == "online"
     up += 181
     assert desk.row().reach == "silent"
+
+
+@pytest.mark.parametrize(("behind_s", "said"), [(0.0, False), (9.0, False), (30.0, True)])
+def test_a_county_that_is_late_says_so_and_calls_nothing_normal(desk: Desk, behind_s: float, *, said: bool) -> None:
+    desk.wall.link(True)
+    desk.sees("status", STATUS)
+    office = Office(COUNTY, "梅溪县", desk.wall, {}, lateness=lambda: {"ok": not said, "behind_s": behind_s})
+    page = office.app.test_client().get("/").text
+    assert (phrases.BEHIND in page, phrases.DEAF in page, phrases.CALM in page) == (said, said, not said)

@@ -13,7 +13,6 @@ Two collectors on one book do the same work twice and the same change once: each
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,8 +26,9 @@ from appliance import wire
 from appliance.county import engine as engines
 from appliance.county import rows
 from appliance.county.ledgers import meet
-from appliance.county.monitor import Missing, moment
+from appliance.county.monitor import Missing
 from appliance.county.reading import LAST_SEQ, Letter, Sighting
+from appliance.county.replays import asked_by, replay
 from appliance.county.tables import facts, gaps, ledgers
 from appliance.window.facts import OrderRefused
 
@@ -214,7 +214,7 @@ class Gaps:
             ours = [it for it in waiting[:ORDERS] if _claim(tx, it, now_us)]
         with self._lock:
             self._replayed.update(it.ledger for it in ours)
-        return [(it.window, _order(it, now_us)) for it in ours]
+        return [(it.window, replay(it.window, it.ledger, it.first, _part(it), now_us)) for it in ours]
 
     def missing(self, now_us: int) -> dict[str, Missing]:
         """What the county lacks of each window, as far as it has been lacking for `OLD_S`."""
@@ -350,17 +350,15 @@ def _piece(gap: Gap, span: Span, now_us: int) -> Gap:
 
 # ---- asking ---------------------------------------------------------------------------------------------------------
 
-_ORDER: Final = re.compile(r"replay-([0-9a-f]{8})-([0-9]{1,19})-([0-9]{1,19})-[0-9]{1,19}")
-
 
 def note_answer(tx: Connection, insert: engines.Insert, letter: Letter) -> None:
     """A window refuses a `replay`: what it was asked for and has not come is not there any more."""
     fact = letter.fact
-    named = _ORDER.fullmatch(fact.order) if isinstance(fact, OrderRefused) else None
+    named = asked_by(fact.order) if isinstance(fact, OrderRefused) else None
     if named is None or not isinstance(fact, OrderRefused):
         return
-    first, last = (min(int(it), LAST_SEQ) for it in named.group(2, 3))
-    asked = select(gaps).where(gaps.c.ledger == named[1], gaps.c.window == letter.window, gaps.c.answer == "")
+    ledger, first, last = named
+    asked = select(gaps).where(gaps.c.ledger == ledger, gaps.c.window == letter.window, gaps.c.answer == "")
     for gap in rows.read(tx, asked.where(gaps.c.first <= last, gaps.c.last >= first), Gap):
         _replace(tx, insert, gap, _split(gap, first, last, fact.reason))
 
@@ -391,20 +389,8 @@ def _claim(tx: Connection, gap: Gap, now_us: int) -> bool:
     return bool(tx.execute(given).rowcount)
 
 
-def _order(gap: Gap, now_us: int) -> wire.Order:
-    last = min(gap.last, gap.first + PART - 1)
-    asked = wire.Replay(ledger=gap.ledger, first=gap.first, last=last, by="county")
-    county = gap.window.split("-")[0]
-    return wire.Order(
-        specversion="1.0",
-        # The second makes it another order than one of before, which the window may have carried out for a book
-        # that was lost since.
-        id=f"replay-{gap.ledger}-{gap.first}-{last}-{now_us // 1_000_000}",
-        source=f"/counties/{county}",
-        type="window.order.replay.v1",
-        time=moment(now_us),
-        data=msgspec.Raw(wire.encode(asked)),
-    )
+def _part(gap: Gap) -> int:
+    return min(gap.last, gap.first + PART - 1)
 
 
 def _newest_ledgers(tx: Connection, windows: set[str]) -> dict[str, str]:

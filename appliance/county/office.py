@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from appliance.county import phrases
 from appliance.county.monitor import CALM, Row, moment, undrawable
+from appliance.county.pulse import LATE_S
 from appliance.county.wall import Wall
 from appliance.pages import Stream, draw, site
 
@@ -130,6 +131,7 @@ class Office:
             "now": phrases.now(now),
             "standing": standing,
             "strangers": self._wall.nobody(),
+            "behind": self._lateness().get("behind_s", 0.0) >= LATE_S,
         }
         regions = draw(self.app, HEAD, **head)
         today = moment(now).date()
