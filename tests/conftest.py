@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -22,6 +23,10 @@ from appliance.window.rules import Rules
 from appliance.window.view import Clerk
 from appliance.window.workdays import published
 from tests.ground_kinds import is_unit, shares
+from tests.ground_workers import scheduling
+
+if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
 
 WINDOW = "430602-0107-1"
 
@@ -37,18 +42,18 @@ LONGEST = ("test_units_in_container.py", "test_whole.py", "test_panel_browser.py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test: `unit` when it is pure and quick, its file's group when the file makes something for all of them.
-
-    A group is run by one worker; the longest ones come first, then what is alone.
-    """
+    """Mark what is pure and quick as `unit`; put the longest files first, then those that share, then what is alone."""
     for item in items:
-        path, name = item.path, item.nodeid.split("::")[1].partition("[")[0]
-        if is_unit(path, name):
+        if is_unit(item.path, item.nodeid.split("::")[1].partition("[")[0]):
             item.add_marker("unit")
-        if shares(path):
-            item.add_marker(pytest.mark.xdist_group(path.stem))
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), not shares(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Scheduling | None":
+    """Keep together what shares, when `--dist loadgroup` asks for groups."""
+    return scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)
