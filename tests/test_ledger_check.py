@@ -122,7 +122,8 @@ def test_what_was_written_before_the_verdict_goes_on_under_its_own_number_and_th
     verdict = again.check(on)
     assert (verdict.damage, verdict.missing) == ("", ()), "one rescue is enough"
     if old is not None:
-        lost = {seq for seq, payload in old.items() if facts_of(path).get(seq) != payload}
+        now = facts_of(path)
+        lost = {seq for seq, payload in old.items() if now.get(seq) != payload}
         assert lost == ({500} if harm is alter_old_fact else set())
     again.close()
 

@@ -286,6 +286,8 @@ class Courier:
             self._write_at = time.monotonic() + self._pace.full_card
             return
         self._acked, self._landed = [], 0
+        # Only now is it known what of the ledger is neither there nor under way: a replay may have put it back.
+        self._moved |= self._flight is not None and self._ledger.backlog()[0] > len(self._flight)
 
     def _notice(self) -> None:
         known, now = self._link, time.monotonic()
