@@ -220,6 +220,10 @@ class Ledger(Papers):
             self._owe(-forgotten)
             return forgotten
 
+    def depth(self) -> int:
+        """How many facts are not yet at the county: from memory, for it is asked at every press."""
+        return max(0, self._unsent)
+
     def backlog(self) -> tuple[int, Moment | None]:
         """How many facts are not yet at the county, and the moment of the oldest of them."""
         with self._lock:
