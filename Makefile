@@ -30,7 +30,7 @@ demo:
 test:
 	@.ci/venv test
 	@.ci/packages
-	@exec $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@exec $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 unit:
 	@.ci/venv test

@@ -3,11 +3,14 @@
 Also which tests are quick (`make unit`), and which stay together when they are run several at once.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -22,6 +25,10 @@ from appliance.window.rules import Rules
 from appliance.window.view import Clerk
 from appliance.window.workdays import published
 from tests.ground_kinds import is_unit, shares
+from tests.ground_workers import scheduling
+
+if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
 
 WINDOW = "430602-0107-1"
 
@@ -37,18 +44,18 @@ LONGEST = ("test_units_in_container.py", "test_whole.py", "test_panel_browser.py
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test: `unit` when it is pure and quick, its file's group when the file makes something for all of them.
-
-    A group is run by one worker; the longest ones come first, then what is alone.
-    """
+    """Mark what is pure and quick as `unit`; put the longest files first, then those that share, then what is alone."""
     for item in items:
-        path, name = item.path, item.nodeid.split("::")[1].partition("[")[0]
-        if is_unit(path, name):
+        if is_unit(item.path, item.nodeid.split("::")[1].partition("[")[0]):
             item.add_marker("unit")
-        if shares(path):
-            item.add_marker(pytest.mark.xdist_group(path.stem))
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), not shares(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Scheduling | None":
+    """Keep together what shares, when `--dist loadgroup` asks for groups."""
+    return scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -121,3 +128,11 @@ def until(true: Callable[[], object], within: float = 10.0, what: str = "") -> N
     while not true():
         assert monotonic() < deadline, what or "it did not come true in time"
         pause.wait(0.005)
+
+
+def enterable(place: Path) -> Path:
+    """Let every user of this machine enter a test's folder; pytest's own above it, one or two, let in nobody else."""
+    for folder in (place, *place.parents):
+        if folder.stat().st_uid == os.geteuid() and folder.is_relative_to(tempfile.gettempdir()):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    return place

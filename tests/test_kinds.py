@@ -1,5 +1,9 @@
 """Which tests `make unit` runs, and which stay together, is read from their source rightly."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,25 @@ def test_a_server_asked_for_by_a_string_is_found() -> None:
 def test_a_file_that_makes_something_for_all_its_tests_stays_on_one_worker() -> None:
     assert shares(HERE / "test_demo.py")
     assert not shares(HERE / "test_desk.py")
+
+
+def test_the_workers_of_a_run_keep_such_a_file_together() -> None:
+    """Seen in a run: the groups of xdist itself keep nothing together with some versions of pytest, without a word."""
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-v"]
+    files = ["tests/test_catalogue.py", "tests/test_masks.py"]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", *files],
+        cwd=HERE.parent,
+        env=alone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    ran = set(re.findall(r"\[(gw\d)\].* PASSED (tests/test_\w+\.py)", done.stdout))
+    assert len([worker for worker, file in ran if file == files[0]]) == 1
+    assert {worker for worker, _ in ran} == {"gw0", "gw1"}
 
 
 def test_most_tests_are_units() -> None:

@@ -1,7 +1,7 @@
 """Where lines of Chinese and Latin text end."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.paper.characters import mark, normalise
@@ -53,6 +53,8 @@ WORDS = st.sampled_from(
 )
 
 
+@example("十二ab ￥12.50￥12.502026年12月4日", 16)
+@example("一ab ￥12.50￥12.502026年12月4日", 16)
 @given(st.lists(WORDS, max_size=40).map("".join), st.integers(16, 48))
 def test_no_line_begins_with_a_comma_or_ends_with_an_opening_bracket(text: str, cells: int) -> None:
     wrapped = lines(text, cells)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import until
+from tests.conftest import enterable, until
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import free_port, listens
 from tests.test_wall import AWindow, County
@@ -104,9 +104,8 @@ class Site:
         ).stdout
         (place / "htpasswd").write_text(f"wangmin:{hashed}", encoding="utf-8")
         (place / "htpasswd").chmod(0o644)
-        for folder in (place, place.parent, place.parent.parent):
-            # The worker that asks for passwords is nobody.
-            folder.chmod(0o755)
+        # The worker that asks for passwords is nobody.
+        enterable(place)
         text = (FIRMWARE / "nginx.conf").read_text(encoding="utf-8")
         for shipped, here in {
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",

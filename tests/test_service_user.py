@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import enterable
 from tests.ground_installed import InstalledWindow
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> InstalledWindow:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    return InstalledWindow(tmp_path)
+    return InstalledWindow(enterable(tmp_path))
 
 
 def test_root_looks_as_the_service_after_its_rights_were_mended(machine: InstalledWindow) -> None:

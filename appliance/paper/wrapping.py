@@ -37,8 +37,25 @@ def _go_on(lines: list[list[Mark]], cluster: list[Mark], cells: int) -> None:
         return
     for mark in cluster:
         if width(lines[-1]) + mark.cells > cells:
-            lines.append([])
+            lines.append(_take_back(lines[-1], mark, cells))
         lines[-1].append(mark)
+
+
+def _take_back(line: list[Mark], mark: Mark, cells: int) -> list[Mark]:
+    """Take from the end of a full line what must not be parted from the mark after it, unless that is all of it."""
+    whole = [*line, mark]
+    for at in range(len(line), 0, -1):
+        if width(whole[at:]) > cells:
+            break
+        if _may_part(whole[at - 1].char, whole[at].char):
+            taken = line[at:]
+            del line[at:]
+            return taken
+    return []
+
+
+def _may_part(left: str, right: str) -> bool:
+    return left not in NO_END and right not in NO_START and right != " "
 
 
 def without_end_spaces(line: Sequence[Mark]) -> _Marks:
