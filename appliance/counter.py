@@ -231,8 +231,8 @@ class Counter:
             log.error("the ledger was not right (%s) and set aside as %s", damage.reason, damage.aside)
             self._tell_ledger(damage.kind, damage.aside.name)
         elif loss:
-            log.error("%d frames of the ledger's log are lost; it was copied as %s", loss.frames, loss.copy)
-            self._tell_ledger("frames_lost", loss.copy.name)
+            log.error("up to %d facts are lost with the ledger's log; it was copied as %s", loss.sequences, loss.copy)
+            self._tell_ledger("frames_lost", loss.copy.name if loss.copy else "")
         else:
             self.tell(DeviceRecovers(at=self.moment(), device="ledger"))
 

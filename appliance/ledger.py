@@ -21,9 +21,9 @@ from typing import IO
 import msgspec
 
 from appliance import wire
-from appliance.ledger_chain import Row
+from appliance.ledger_chain import Row, moment_of
 from appliance.ledger_check import Pause, Verdict, check, open_to_read, unsent_in_slices
-from appliance.ledger_file import Damage, create, finding_of, hold, reserve, set_aside, unusable
+from appliance.ledger_file import Damage, Mark, create, finding_of, hold, mark, reserve, set_aside, unusable
 from appliance.ledger_papers import NotKept, Paper, Papers
 from appliance.ledger_rescue import Memory, Rescue, exchange
 from appliance.ledger_wal import Loss, add_hole, last_given, loss_of, settle
@@ -71,6 +71,7 @@ class Ledger(Papers):
         self._moved = 0
         """By how much `_unsent` has changed since the check began to count."""
         self._papers_before = self._writer.execute("SELECT max(rowid) FROM papers").fetchone()[0] or 0
+        mark(guard, self.id, self.last_seq)
         self._tail: deque[Kept] = deque(maxlen=TAIL)
         self._tail_from = self.last_seq
         self._source = "/windows/" + window.split("-", 1)[0] + "/" + window
@@ -89,23 +90,23 @@ class Ledger(Papers):
             # Held on, it would keep this very program out when it tries again.
             on_failure.callback(guard.close)
             try:
-                with reserve(guard) as known:
-                    ledger = cls._open_held(path, window, guard, known)
+                with reserve(guard) as before:
+                    ledger = cls._open_held(path, window, guard, before)
             except (sqlite3.Error, OSError) as error:
                 raise unusable(path, error) from error
             on_failure.pop_all()
         return ledger
 
     @classmethod
-    def _open_held(cls, path: Path, window: str, guard: IO[bytes], known: bool) -> "Ledger":
+    def _open_held(cls, path: Path, window: str, guard: IO[bytes], before: Mark | None) -> "Ledger":
         damage = exchange(path, "found damaged while the window served")
         with closing(open_to_read(path)) as holder:
             # The last to close would fold the log away, and with it the proof of what it has lost.
             with suppress(sqlite3.DatabaseError):
                 holder.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            finding = finding_of(path, window, known)
+            finding = finding_of(path, window, before is not None)
             if finding is None:
-                return cls._open_sound(path, window, guard, damage, loss_of(path))
+                return cls._open_sound(path, window, guard, damage, loss_of(path, before))
         damage = set_aside(path, finding)
         return cls._open_sound(path, window, guard, damage, None)
 
@@ -133,6 +134,7 @@ class Ledger(Papers):
                 returned = self._write_again(again)
             self._desk = state
             self._note(kept, at)
+            mark(self._guard, self.id, self.last_seq)
             self._owe(returned)
             if any(isinstance(fact, CaseReceived) for fact in facts):
                 self.paper_queued.set()
@@ -218,14 +220,19 @@ class Ledger(Papers):
             self._owe(-forgotten)
             return forgotten
 
-    def backlog(self) -> tuple[int, datetime | None]:
-        """How many facts are not yet at the county, and the time of the oldest of them."""
+    def depth(self) -> int:
+        """How many facts are not yet at the county: from memory, for it is asked at every press."""
+        return max(0, self._unsent)
+
+    def backlog(self) -> tuple[int, Moment | None]:
+        """How many facts are not yet at the county, and the moment of the oldest of them."""
         with self._lock:
             if self._unsent <= 0:
                 return 0, None
-            # A fact that somebody deleted has no time; the next one that is there has.
-            rows = self._read("SELECT at FROM facts WHERE seq >= (SELECT min(seq) FROM outbox) ORDER BY seq LIMIT 1")
-            return self._unsent, datetime.fromisoformat(rows[0][0]) if rows else None
+            # A fact that somebody deleted has no moment; the next one that is there has.
+            query = "SELECT payload FROM facts WHERE seq >= (SELECT min(seq) FROM outbox) ORDER BY seq LIMIT 1"
+            rows = self._read(query)
+            return self._unsent, moment_of(rows[0][0]) if rows else None
 
     def present(self, low: int, high: int) -> int:
         """How many of these sequences have their fact."""

@@ -1,10 +1,12 @@
-"""PURE: the chain of a ledger's facts, row for row: what is altered, what is missing."""
+"""PURE: the chain of a ledger's facts, row for row: what is altered, what is missing, when a fact was written."""
 
 import hashlib
+from datetime import datetime
 
 import msgspec
 
 from appliance import wire
+from appliance.window.moment import Moment
 
 Row = tuple[int, object, object, object]
 """Sequence, type, time and payload, as they stand in the table."""
@@ -17,7 +19,15 @@ class _Link(msgspec.Struct, frozen=True):
     prevhash: str
 
 
+class _Stamp(msgspec.Struct, frozen=True):
+    time: datetime
+    bootid: str
+    uptime: str
+    clocksynced: bool
+
+
 _link = msgspec.json.Decoder(_Link)
+_stamp = msgspec.json.Decoder(_Stamp)
 
 
 class Chain:
@@ -65,3 +75,12 @@ def read(row: Row) -> _Link | str:
     if (link.sequence, link.type, link.time) != (str(seq), f"window.{kind}.v1", at):
         return f"fact {seq} is not what its row says"
     return link
+
+
+def moment_of(payload: bytes) -> Moment | None:
+    """When a fact was written, by the wall and by the uptime; None where its bytes do not say."""
+    try:
+        stamp = _stamp.decode(payload)
+        return Moment(at=stamp.time, boot=stamp.bootid, up=float(stamp.uptime), synced=stamp.clocksynced)
+    except (msgspec.DecodeError, ValueError):
+        return None

@@ -25,7 +25,7 @@ from appliance.window.desk import Desk
 from appliance.window.moment import CHINA
 
 SCHEMA_VERSION = 2
-RESERVED = 128 * 1024
+RESERVED, MARK_BYTES = 128 * 1024, 29
 UNREADABLE = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 """What SQLite says when the card cannot give back what was written: the rest of its errors may pass by themselves."""
 NEWEST_CHECKED = 1000
@@ -66,6 +66,13 @@ class Finding(msgspec.Struct, frozen=True):
     words: str
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Which sequence of which ledger the guard says was given last: after a kill the log may know less."""
+
+    ledger: str
+    seq: int
+
+
 class Damage(msgspec.Struct, frozen=True):
     """Why a ledger was set aside, and where."""
 
@@ -83,7 +90,7 @@ def hold(path: Path) -> IO[bytes]:
         if path.is_dir() or not path.name:
             raise LedgerUnusable(f"台账文件 {path} 是一个目录，请在设置里写文件的名字。")
         path.parent.mkdir(parents=True, exist_ok=True)
-        guard = path.with_name(path.name + ".lock").open("ab")
+        guard = os.fdopen(os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644), "r+b")
         path.touch()
     except OSError as error:
         raise unusable(path, error) from error
@@ -96,18 +103,30 @@ def hold(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def reserve(guard: IO[bytes]) -> Iterator[bool]:
+def reserve(guard: IO[bytes]) -> Iterator[Mark | None]:
     """Give up the few blocks that the guard keeps on the card, so that a ledger can be opened even on a full one.
 
     SQLite needs 32 KiB of shared memory beside a ledger that was closed in good order; without them a window on a full
-    card would not even come up to say so. Yields whether a ledger was opened here before.
+    card would not even come up to say so. Yields the mark of the former run; None when no ledger was here before.
     """
-    known = os.fstat(guard.fileno()).st_size > 0
-    os.ftruncate(guard.fileno(), 1 if known else 0)
-    yield known
-    os.ftruncate(guard.fileno(), 1)
+    number = guard.fileno()
+    known = os.fstat(number).st_size > 0
+    os.ftruncate(number, MARK_BYTES if known else 0)
+    yield _mark(number) if known else None
+    os.ftruncate(number, MARK_BYTES)
     with suppress(OSError):
-        os.posix_fallocate(guard.fileno(), 0, RESERVED)
+        os.posix_fallocate(number, 0, RESERVED)
+
+
+def mark(guard: IO[bytes], ledger: str, seq: int) -> None:
+    """Leave beside the ledger which sequence was given last: no fsync, and a card that fails says so elsewhere."""
+    with suppress(OSError):
+        os.pwrite(guard.fileno(), f"{ledger} {seq:019d}\n".encode(), 0)
+
+
+def _mark(number: int) -> Mark:
+    ledger, _, seq = os.pread(number, MARK_BYTES, 0).decode("ascii", "replace").partition(" ")
+    return Mark(ledger, int(seq)) if seq.strip().isascii() and seq.strip().isdigit() else Mark("", 0)
 
 
 def create(path: Path, ledger: str, window: str) -> None:

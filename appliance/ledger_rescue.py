@@ -57,7 +57,9 @@ class Rescue:
         with closing(self._open()) as target:
             target.execute("PRAGMA synchronous = OFF")
             for rows in self._sound(memory, pause):
+                target.execute("BEGIN")
                 self._take(target, rows)
+                target.execute("COMMIT")
 
     def finish(self, memory: Memory) -> None:
         """Add all that moves, and put the file's name to it: from then on it is the ledger."""

@@ -6,6 +6,9 @@ What lies behind that frame was committed, and the county may have it. So at eac
   before (the salts are not summed), or when it looks like nothing that SQLite leaves there: former salts are lower;
 - any of them is a loss, but for what a kill leaves of a transaction: whole frames, none of which commits.
 
+A log that is cut off, or gone, has no such frames. So each commit leaves its newest sequence beside the ledger as well
+(`ledger_file.mark`): without an fsync, which a kill does not need and a power cut may undo.
+
 The bound: a fact takes more than 256 bytes of a page of 4096, so a frame holds at most `FACTS_A_FRAME`; a commit writes
 two pages at least, and draws at most one number of each kind. The window goes on beyond so many, and no sequence and no
 number is given twice. The log is copied beside the ledger first, for whoever wants to look.
@@ -22,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.ledger_file import Mark
 from appliance.window.desk import Desk, skip_numbers
 from appliance.window.moment import CHINA
 
@@ -36,15 +40,21 @@ Pair = tuple[int, int]
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """How many frames were written and are no longer read, and the copy of their log."""
+    """How many written frames are not read any more, how many sequences the mark is ahead, the copy of the log."""
 
     frames: int
-    copy: Path
+    ahead: int
+    copy: Path | None
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences the lost commits can have given at most."""
+        return max(FACTS_A_FRAME * self.frames, self.ahead)
 
     @property
     def numbers(self) -> int:
-        """How many numbers of one kind the lost commits can have drawn at most."""
-        return self.frames // 2 + 1
+        """How many numbers of one kind they can have drawn at most."""
+        return max((self.frames + 1) // 2, self.ahead)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -57,14 +67,15 @@ class Frame(msgspec.Struct, frozen=True):
     content: bytes
 
 
-def loss_of(path: Path) -> Loss | None:
+def loss_of(path: Path, mark: Mark | None) -> Loss | None:
     """What the log of a ledger has lost; somebody must have it open, so that SQLite has recovered the log."""
-    log = path.with_name(path.name + "-wal")
-    if not log.exists() or log.stat().st_size <= HEADER.size:
-        return None
-    taken = _recovered(path)
-    lost = _lost(log, taken)
-    return Loss(lost - taken, _copy(path, log)) if lost else None
+    log, frames = _log(path), 0
+    written = log.exists() and log.stat().st_size > HEADER.size
+    if written:
+        taken = _recovered(path)
+        frames = max(0, _lost(log, taken) - taken)
+    ahead = _ahead(path, mark)
+    return Loss(frames, ahead, _copy(path, log) if written else None) if frames or ahead else None
 
 
 def settle(path: Path, loss: Loss, today: str) -> None:
@@ -74,14 +85,36 @@ def settle(path: Path, loss: Loss, today: str) -> None:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("BEGIN IMMEDIATE")
         last = last_given(connection)
-        add_hole(connection, last + 1, last + FACTS_A_FRAME * loss.frames)
+        add_hole(connection, last + 1, last + loss.sequences)
         add = "INSERT INTO meta VALUES ('lost', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
         connection.execute(add, (loss.numbers,))
-        state = connection.execute("SELECT state FROM desk").fetchone()[0]
-        if state:
-            desk = skip_numbers(msgspec.json.decode(state, type=Desk), loss.numbers, today)
-            connection.execute("UPDATE desk SET state = ?", (msgspec.json.encode(desk),))
+        # The very first commit may be among what is lost: then the desk is empty, and numbers were given all the same.
+        ledger, state = connection.execute("SELECT meta.value, state FROM meta, desk WHERE name = 'ledger'").fetchone()
+        desk = msgspec.json.decode(state, type=Desk) if state else Desk(ledger=ledger)
+        skipped = msgspec.json.encode(skip_numbers(desk, loss.numbers, today))
+        connection.execute("UPDATE desk SET state = ?", (skipped,))
         connection.execute("COMMIT")
+        _cut_off(path)
+
+
+def _ahead(path: Path, mark: Mark | None) -> int:
+    """How many sequences were given, as the mark says, beyond what the ledger knows of."""
+    if mark is None or not mark.seq:
+        return 0
+    with closing(sqlite3.connect(path)) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'ledger'").fetchone()
+        return max(0, mark.seq - last_given(connection)) if row and row[0] == mark.ledger else 0
+
+
+def _cut_off(path: Path) -> None:
+    """Take what is lost off the log, or the next start would count it again. Killed before that, it does: no harm."""
+    log, end = _log(path), HEADER.size + _recovered(path) * (FRAME.size + PAGE)
+    if log.stat().st_size > end:
+        os.truncate(log, end)
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 # ---- sequences that are no facts --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from appliance.courier import Link
 from appliance.devices.condition import Condition
 from appliance.devices.vitals import vitals
 from appliance.window.facts import Grade
-from appliance.window.moment import Moment
+from appliance.window.moment import Moment, elapsed
 
 _KEYS: Final[tuple[Grade, ...]] = (1, 2, 3, 4, 5)
 
@@ -64,8 +64,9 @@ class Health:
     def _outbox(self, now: Moment) -> wire.OutboxState:
         ledger = self._counter.ledger
         depth, oldest = ledger.backlog()
-        # A clock that was put back makes facts of the future, which are not less than new.
-        age = max(0, round((now.at - oldest).total_seconds())) if oldest else None
+        seconds = elapsed(oldest, now) if oldest else None
+        # Of a former boot only the wall clock tells, and one that was put back since says nothing.
+        age = None if seconds is None or seconds == float("inf") else round(seconds)
         return wire.OutboxState(depth=depth, oldest_s=age, ledger=ledger.id, newest=ledger.last_seq)
 
     def _clock_source(self, synced: bool) -> str:

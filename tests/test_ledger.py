@@ -1,8 +1,10 @@
 """The ledger on a real disk: what stands, what is chained, what is refused, what is set aside."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -11,10 +13,13 @@ import msgspec
 import pytest
 
 from appliance import wire
+from appliance.counter import Counter
 from appliance.ledger import Ledger, NotKept
 from appliance.ledger_file import SCHEMA_VERSION, LedgerUnusable
+from appliance.panel import phrases
 from appliance.window.desk import Desk
 from appliance.window.facts import CaseReceived, Fact, Handed, PaperFailed, PaperPrinted, PressStray, RatingGiven
+from appliance.window.rules import Rules
 from tests.conftest import WINDOW, HandClock
 
 AT = HandClock().moment()
@@ -92,7 +97,7 @@ def test_the_countys_word_ends_the_duty_and_nothing_else_does(ledger: Ledger) ->
     assert ledger.backlog()[0] == 10
     assert ledger.acknowledge([(1, 3), (7, 7)]) == 4
     assert ledger.acknowledge([(1, 3)]) == 0
-    assert ledger.backlog() == (6, AT.at)
+    assert ledger.backlog() == (6, AT)
     assert ledger.acknowledge([(1, 1000)]) == 6
     assert ledger.backlog() == (0, None)
 
@@ -217,6 +222,67 @@ def test_a_damaged_ledger_is_set_aside_and_a_new_one_begun(tmp_path: Path, harm:
     assert (ledger.id != old, ledger.last_seq) == (True, 0)
     ledger.close()
     assert Ledger.open(path, WINDOW).damage is None
+
+
+# ---- a ledger of another window ---------------------------------------------------------------------------------
+
+
+def before_windows_were_noted(path: Path) -> None:
+    """As version 1 left it, which names its window in the facts only."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.executescript(
+            "DELETE FROM meta WHERE name = 'window'; DROP INDEX papers_sending; PRAGMA user_version = 1;"
+        )
+
+
+def as_it_is(_: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("age", [as_it_is, before_windows_were_noted])
+def test_a_card_of_another_window_is_set_aside_whole_and_a_new_ledger_begun(
+    tmp_path: Path, rules: Rules, hand_clock: HandClock, age: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "ledger.db"
+    old = filled(path)
+    age(path)
+    ledger = Ledger.open(path, "430602-0107-2")
+    assert ledger.damage is not None
+    assert (ledger.damage.kind, ledger.id != old, ledger.last_seq) == ("other_window", True, 0)
+    with closing(sqlite3.connect(ledger.damage.aside)) as aside:
+        assert aside.execute("SELECT count(*) FROM facts").fetchone() == (200,), "nothing of it is lost"
+    counter = Counter(ledger, msgspec.structs.replace(rules, window="430602-0107-2"), hand_clock)
+    counter.start()
+    (trouble,) = counter.view().troubles
+    assert "别的窗口" in phrases.trouble(trouble)
+    assert all(envelope.source.endswith("/430602-0107-2") for envelope in envelopes(ledger))
+    ledger.close()
+    again = Ledger.open(path, "430602-0107-2")
+    assert (again.damage, again.id) == (None, ledger.id)
+    again.close()
+
+
+@pytest.mark.parametrize("age", [as_it_is, before_windows_were_noted])
+def test_its_own_ledger_goes_on_whatever_its_age(tmp_path: Path, age: Callable[[Path], None]) -> None:
+    path = tmp_path / "ledger.db"
+    old = filled(path)
+    age(path)
+    ledger = Ledger.open(path, WINDOW)
+    assert (ledger.damage, ledger.id, ledger.last_seq) == (None, old, 200)
+    ledger.close()
+
+
+def test_a_card_put_back_into_its_own_window_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    old = filled(path)
+    shutil.copyfile(path, tmp_path / "kept.db")
+    Ledger.open(path, "430602-0107-2").close()
+    back = tmp_path / "back"
+    back.mkdir()
+    shutil.copyfile(tmp_path / "kept.db", back / "ledger.db")
+    ledger = Ledger.open(back / "ledger.db", WINDOW)
+    assert (ledger.damage, ledger.id, ledger.last_seq) == (None, old, 200)
+    ledger.close()
 
 
 def test_a_newer_ledger_is_refused_with_a_sentence_and_left_alone(tmp_path: Path) -> None:

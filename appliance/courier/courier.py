@@ -102,7 +102,7 @@ class Courier:
         self._arrived_at = 0.0
         self._orders, self._orders_at = ORDERS_AT_ONCE, 0.0
         self._waits_since = NEVER
-        self._link = Link(False, now(), ledger.backlog()[0])
+        self._link = Link(False, now(), ledger.depth())
         self._moved, self._notice_at = False, 0.0
         self.strays: dict[StrayKind, int] = {}
 
@@ -286,6 +286,8 @@ class Courier:
             self._write_at = time.monotonic() + self._pace.full_card
             return
         self._acked, self._landed = [], 0
+        # Only now is it known what of the ledger is neither there nor under way: a replay may have put it back.
+        self._moved |= self._flight is not None and self._ledger.depth() > len(self._flight)
 
     def _notice(self) -> None:
         known, now = self._link, time.monotonic()
@@ -295,7 +297,7 @@ class Courier:
             return
         self._moved, self._notice_at = False, now + NOTICE_AFTER
         since = known.since if known.connected == self._line.up else self._now()
-        depth = max(0, self._ledger.backlog()[0] - self._landed)
+        depth = max(0, self._ledger.depth() - self._landed)
         self._look_back(depth, now)
         self._link = Link(self._line.up, since, depth, self._line.trouble, self._county_there, doubt)
         if self._link != known:

@@ -3,8 +3,8 @@
 The rules:
 - an id is carried out once: the desk remembers the newest, and answers none of them a second time;
 - `replay` asks for facts again; what there is of them becomes unsent once more, in one commit with the answer:
-  `order.done`, or `order.refused` with `foreign_ledger`, `unreadable`, or `missing` when some are there no more;
-- what this version does not know is refused as `unknown`, so that the county stops repeating it.
+  `order.done`, or `order.refused` with `foreign_ledger`, or `missing` when some are there no more;
+- an order or data that this version does not know is refused as `unknown`, so that the county stops repeating it.
 """
 
 import msgspec
@@ -23,7 +23,7 @@ def asked_again(order: OrderArrives) -> wire.Replay | None:
         return None
     try:
         replay = wire.read(order.data, _replay)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, wire.TooDeep):
         return None
     return replay if 0 <= replay.last - replay.first < wire.MAX_REPLAY else None
 
@@ -32,11 +32,9 @@ def answer(desk: Desk, order: OrderArrives) -> tuple[Fact, ...]:
     """The answer to an order; none when that id has one already."""
     if order.order in desk.orders:
         return ()
-    if order.name != "replay":
-        return (OrderRefused(order=order.order, reason="unknown"),)
     replay = asked_again(order)
     if replay is None:
-        return (OrderRefused(order=order.order, reason="unreadable"),)
+        return (OrderRefused(order=order.order, reason="unknown"),)
     if replay.ledger != desk.ledger:
         return (OrderRefused(order=order.order, reason="foreign_ledger"),)
     if order.present < replay.last - replay.first + 1:

@@ -20,6 +20,7 @@ PARTS = {
     "slow_disk": "E3: press → subscriber while the disk is slow",
     "effort": "E8: processor time of a press",
     "backlog": "E9: a window's backlog to the county, also while pressed",
+    "full_ledger": "W1, W2: half a million facts",
     "standing": "E5, E6, E7: memory, idle processor time, start",
     "sight": "press → lamp, press → the county's wall",
     "collector": "C1: draining a backlog at the county",

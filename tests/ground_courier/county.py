@@ -70,15 +70,15 @@ class County:
         """Publish something as the county."""
         self._client.publish(topic, payload, 1, retain=retain)
 
-    def order(self, order: str, name: str) -> None:
-        """Order something, whose data is empty."""
+    def order(self, order: str, name: str, data: bytes = b"{}") -> None:
+        """Order something."""
         said = wire.Order(
             specversion="1.0",
             id=order,
             source="/counties/430602",
             type=f"window.order.{name}.v1",
             time=datetime.now(CHINA),
-            data=msgspec.Raw(b"{}"),
+            data=msgspec.Raw(data),
         )
         self.say(wire.window_topic(WINDOW, "order", name), wire.encode(said))
 
