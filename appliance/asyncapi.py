@@ -35,7 +35,7 @@ def document() -> dict[str, Any]:
     structs.extend(FACT_TYPES.values())
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "id": "urn:medical-insurance-window:wire:v1",
         "info": {"title": "A service window and its county", "version": "1.0.0", "description": ABOUT},
         "defaultContentType": "application/json",

@@ -249,12 +249,17 @@ def whole(value: Any) -> Any:
 FLAW: Final = f"a year before {FIRST_YEAR} or after {LAST_YEAR}, or U+0000 in a text"
 
 
+def in_our_years(value: date | None) -> bool:
+    """Whether a time or a day, if it is there, lies within the years that are ours."""
+    return value is None or FIRST_YEAR <= value.year <= LAST_YEAR
+
+
 def flawless(value: Any) -> bool:
     """Whether every time and day in it lies within the years that are ours, and no text holds U+0000."""
     if isinstance(value, str):
         return "\0" not in value
     if isinstance(value, date):
-        return FIRST_YEAR <= value.year <= LAST_YEAR
+        return in_our_years(value)
     if isinstance(value, msgspec.Struct):
         return all(flawless(getattr(value, name)) for name in value.__struct_fields__)
     if isinstance(value, dict):

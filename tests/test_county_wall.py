@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from appliance import wire
+from appliance.county import phrases
 from appliance.county.book import Batch, Book
 from appliance.county.inlet import Arrived
 from appliance.county.monitor import Row, microseconds
+from appliance.county.office import Office
 from appliance.county.reading import Letter, Misfit, Reader, Sighting
 from appliance.county.wall import Wall
 from appliance.window.facts import (
@@ -218,3 +220,69 @@ def test_a_window_that_was_taken_down_leaves_the_wall(desk: Desk) -> None:
     assert desk.wall.rows(desk.now) == []
     desk.sees("presence", wire.Presence(online=True, session=1))
     assert desk.row().reach == "online"
+
+
+def test_a_ledger_replaced_in_mid_day_counts_with_the_one_before_it(desk: Desk) -> None:
+    old, new = Pen(ledger="00000001"), Pen(ledger="00000002")
+    for pen, count, grade in ((old, 5, 5), (new, 3, 1)):
+        for n in range(count):
+            pen.write(VisitEnded(visit=f"20261122-{n:04d}", clerk="0107", seconds=60.0))
+            pen.write(RatingGiven(visit=f"20261122-{n:04d}", grade=5 if grade == 5 else 1))
+        desk.take(*pen.arrived())
+    assert (desk.row().seen.visits, desk.row().seen.grades) == (8, (5, 0, 0, 0, 3))
+    desk.restart()
+    assert (desk.row().seen.visits, desk.row().seen.grades) == (8, (5, 0, 0, 0, 3))
+
+
+def test_prompts_cut_by_an_absence_or_the_next_visit_are_counted_and_a_timeout_is_not(desk: Desk) -> None:
+    pen = Pen()
+    for n, why in enumerate(("away", "next_visit", "timeout", "away")):
+        pen.write(VisitEnded(visit=f"v{n}", clerk="0107", seconds=60.0))
+        pen.write(RatingDeclined(visit=f"v{n}", why=why))  # type: ignore[arg-type]
+    desk.take(*pen.arrived(1, 2, 3, 4))
+    desk.take(*pen.arrived())
+    assert (desk.row().seen.cut, desk.row().seen.unrated) == (3, 4)
+    desk.restart()
+    assert (desk.row().seen.cut, desk.row().seen.unrated) == (3, 4)
+
+
+def test_a_junk_status_that_is_cleared_takes_nothing_off_the_wall(desk: Desk) -> None:
+    topic = wire.window_topic(WINDOW, "status")
+    for n in range(20):
+        desk.take(arrived(topic, f"?{n}".encode(), retained=True))
+    desk.take(arrived(topic, b"", retained=True))
+    assert desk.row().seen.misfits == desk.wall.standing().quarantined == 20
+    desk.restart()
+    assert desk.row().seen.misfits == desk.wall.standing().quarantined == 20
+
+
+def test_a_window_that_was_taken_down_and_now_sends_junk_is_there_again(desk: Desk) -> None:
+    desk.sees("status", STATUS)
+    desk.take(arrived(wire.window_topic(WINDOW, "status"), b""))
+    assert desk.wall.rows(desk.now) == []
+    desk.take(arrived(wire.window_topic(WINDOW, "status"), b"?"))
+    assert desk.row().seen.misfits == 1
+    desk.restart()
+    assert desk.row().seen.misfits == 1
+
+
+@pytest.mark.parametrize("hours", [1, -1, 24 * 400])
+def test_a_jump_of_the_countys_clock_silences_nobody(desk: Desk, hours: int) -> None:
+    up = 1000.0
+    desk.wall = Wall(desk.book, desk.now, clock=lambda: up)
+    desk.wall.link(True)
+    desk.sees("presence", wire.Presence(online=True, session=1))
+    desk.sees("health", HEALTH)
+    desk.now += hours * 3600_000_000
+    assert desk.row().reach == "online"
+    up += 181
+    assert desk.row().reach == "silent"
+
+
+@pytest.mark.parametrize(("behind_s", "said"), [(0.0, False), (9.0, False), (30.0, True)])
+def test_a_county_that_is_late_says_so_and_calls_nothing_normal(desk: Desk, behind_s: float, *, said: bool) -> None:
+    desk.wall.link(True)
+    desk.sees("status", STATUS)
+    office = Office(COUNTY, "梅溪县", desk.wall, {}, lateness=lambda: {"ok": not said, "behind_s": behind_s})
+    page = office.app.test_client().get("/").text
+    assert (phrases.BEHIND in page, phrases.DEAF in page, phrases.CALM in page) == (said, said, not said)

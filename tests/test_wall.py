@@ -30,7 +30,9 @@ from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
 
 STATIONS = {"0107": "梅溪乡医疗保障服务站", "0211": "枫树新村医疗保障服务点"}
-FINE = msgspec.structs.replace(HEALTH, printer={"state": "ok", "paper": "ok", "reason": ""})
+FINE = msgspec.structs.replace(
+    HEALTH, printer=wire.PrinterState(state="ok", paper="ok"), outbox=wire.OutboxState(depth=2, oldest_s=4)
+)
 
 
 class County:
@@ -237,6 +239,8 @@ def test_it_says_when_the_book_takes_nothing(page: Page, county: County, window:
         locked.exec_driver_sql("BEGIN IMMEDIATE")
         window.is_("serving")
         expect(page.locator("#alarm")).to_contain_text(phrases.BOOK_REFUSES, timeout=10_000)
+        expect(page.locator("#head")).to_contain_text(phrases.DEAF)
+        expect(page.locator("#head")).not_to_contain_text(phrases.CALM)
         locked.rollback()
     expect(page.locator("#alarm .notice")).to_have_count(0, timeout=10_000)
     expect(page.locator("#place-0")).to_contain_text("正在办理")

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from appliance import wire
-from appliance.county import clocks, engine, margins
+from appliance.county import clocks, engine, margins, rows
 from appliance.county.chain import Break, Chain, Place
 from appliance.county.gaps import Gaps, note_answer
 from appliance.county.ledgers import Owner, Owners
 from appliance.county.margins import Number
 from appliance.county.reading import Letter, Misfit, Sighting
 from appliance.county.tables import breaks, facts, meta
-from appliance.county.takeover import prepare
+from appliance.county.takeover import Damaged, prepare
 from appliance.county.tally import Run, runs_of
 from appliance.window.facts import (
     ClockSynced,
@@ -87,10 +87,13 @@ class Book:
         self._add = engine.adder(self.engine, facts)
         self._chain = Chain()
         self._owners = Owners()
-        with engine.explained(self.engine):
-            with engine.writing(self.engine) as tx:
-                prepare(tx)
-            self.gaps = Gaps(self.engine)
+        try:
+            with engine.explained(self.engine):
+                with engine.writing(self.engine) as tx:
+                    prepare(tx)
+                self.gaps = Gaps(self.engine)
+        except Damaged as error:
+            raise engine.Unusable("damaged", str(error)) from None
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -99,7 +102,9 @@ class Book:
     def next_session(self) -> int:
         """The number of the collector's next connection, committed."""
         with engine.writing(self.engine) as tx:
-            tx.execute(update(meta).where(meta.c.name == "session").values(value=meta.c.value + 1))
+            sane = meta.c.value.between(0, margins.MOST_COUNTED - 1)
+            following = case((sane, meta.c.value + 1), else_=1)
+            tx.execute(update(meta).where(meta.c.name == "session").values(value=following))
             return int(tx.execute(select(meta.c.value).where(meta.c.name == "session")).scalar_one())
 
     # ---- what the collector brings
@@ -141,8 +146,8 @@ class Book:
         newest = {}
         for ledger in self._chain.unmet(mine.values()):
             found = tx.execute(select(func.max(facts.c.seq)).where(facts.c.ledger == ledger)).scalar_one()
-            if found is not None:
-                newest[ledger] = int(found)
+            if isinstance(found, int):
+                newest[ledger] = found
         self._chain.meet(newest)
 
     def _add_facts(
@@ -190,6 +195,10 @@ class Book:
         with engine.reading(self.engine) as tx:
             return margins.all_counted(tx)
 
+    def unreadable(self) -> int:
+        """How many rows were met that cannot be read; they were passed over."""
+        return len(self.engine.get_execution_options()["odd"])
+
     def past(self) -> Past:
         """What was known before this program was started."""
         with engine.reading(self.engine) as tx:
@@ -211,7 +220,7 @@ def _had(tx: Connection, mine: dict[Place, Letter], conflicts: list[Letter], now
     """The places of `mine` that the book had before; those that it has with other content become conflicts."""
     had = set()
     for ledger, some in _by_ledger(mine).items():
-        wanted = select(facts.c.seq, facts.c.payload).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
+        wanted = select(facts.c.seq, rows.raw(facts.c.payload)).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
         for seq, payload in tx.execute(wanted.where(facts.c.received_us != now_us)):
             had.add((ledger, seq))
             if payload != mine[ledger, seq].payload:
@@ -223,8 +232,8 @@ def _fetch(tx: Connection, places: set[Place]) -> dict[Place, bytes]:
     """The payloads that the book has at these places; one query a ledger, for SQLite scans everything for pairs."""
     found: dict[Place, bytes] = {}
     for ledger, some in _by_ledger(places).items():
-        wanted = select(facts.c.seq, facts.c.payload).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
-        found.update({(ledger, seq): payload for seq, payload in tx.execute(wanted)})
+        wanted = select(facts.c.seq, rows.raw(facts.c.payload)).where(facts.c.ledger == ledger, facts.c.seq.in_(some))
+        found.update({(ledger, seq): rows.payload(payload) for seq, payload in tx.execute(wanted)})
     return found
 
 

@@ -100,10 +100,18 @@ def _with_the_book(
         if place in found and (digest := wire.prevhash(found[place])) != letter.prevhash:
             broken.append(_break(letter, digest))
     for ledger, seq in after & found.keys():
-        said, digest = _read_prev.decode(found[ledger, seq]).prevhash, digests[ledger, seq - 1]
+        said, digest = _said(found[ledger, seq]), digests[ledger, seq - 1]
         if said != digest:
             broken.append(Break(ledger, seq, letters[ledger, seq - 1].window, said, digest))
     return broken
+
+
+def _said(payload: bytes) -> str:
+    """What a fact in the book says of the one before it; one that cannot be read any more says nothing true."""
+    try:
+        return _read_prev.decode(payload).prevhash
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def _break(letter: Letter, digest: str) -> Break:

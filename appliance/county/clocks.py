@@ -14,8 +14,10 @@ right stands in the table `redating` with how far it is, and each transaction mo
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, case, cast, delete, func, select, update
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, cast, delete, false, func, select, update
 
+from appliance.county import rows
 from appliance.county.engine import Insert
 from appliance.county.reading import CHINA_S, Letter
 from appliance.county.tables import boots, devices, facts, redating
@@ -27,6 +29,10 @@ SLICE: Final = 4000
 """Facts that one transaction moves: less than a tenth of a second."""
 LAST_US: Final = 4_102_444_800_000_000
 """The end of the year 2099, in microseconds since 1970."""
+
+
+class _Whose(msgspec.Struct, frozen=True):
+    window: rows.Window
 
 
 def note(tx: Connection, insert: Insert, letters: Sequence[Letter]) -> bool:
@@ -66,15 +72,18 @@ def put_right(tx: Connection) -> tuple[set[str], bool]:
         tx.execute(update(redating).where(*this).values(done=upto))
         return set(), True
     tx.execute(delete(redating).where(*this))
-    windows = select(facts.c.window).where(facts.c.ledger == owed.ledger).limit(1)
-    return set(tx.execute(windows).scalars()), tx.execute(select(redating.c.boot).limit(1)).first() is not None
+    windows = rows.read(tx, select(facts.c.window).where(facts.c.ledger == owed.ledger).limit(1), _Whose)
+    return {it.window for it in windows}, tx.execute(select(redating.c.boot).limit(1)).first() is not None
 
 
 def _move(tx: Connection, ledger: str, where: list[Any], first: int, offset_us: int) -> None:
     moved = facts.c.time_us + offset_us
     right = case((((facts.c.seq < first) & moved.between(0, LAST_US - 1)), moved), else_=facts.c.time_us)
     values = {"at_us": right, "day": _day(tx, right)}
-    if not tx.execute(update(facts).where(*where, facts.c.at_us != right).values(values)).rowcount:
+    # PostgreSQL ends the statement for a number that is too large, and asks the parts of an AND in whatever order.
+    sane = facts.c.time_us.between(0, LAST_US - 1)
+    wrong = case((sane, facts.c.at_us != right), else_=false())
+    if not tx.execute(update(facts).where(*where, wrong).values(values)).rowcount:
         return
     # The window's own rows, found by its name: nobody looks for a device by its ledger.
     window = select(facts.c.window).where(facts.c.ledger == ledger).limit(1).scalar_subquery()
@@ -96,7 +105,9 @@ def _statement(tx: Connection, ledger: str, boot: str) -> tuple[int, int] | None
     """The sequence and the offset of the first `clock.synced` of a boot."""
     said = select(boots.c.seq, boots.c.offset_us).where(boots.c.ledger == ledger, boots.c.boot == boot)
     found = tx.execute(said.order_by(boots.c.seq).limit(1)).one_or_none()
-    return (int(found[0]), int(found[1])) if found else None
+    if found is None or not isinstance(found[0], int) or not isinstance(found[1], int) or abs(found[1]) > LAST_US:
+        return None
+    return found[0], found[1]
 
 
 def _first(tx: Connection, letter: Letter) -> bool:

@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from appliance.county.rows import Odd
+
 BUSY_MS: Final = 2000
 """How long a locked SQLite file is waited for before it counts as a failure, which is tried again."""
 PATIENCE_S: Final = 5
@@ -96,12 +98,14 @@ def adder(engine: Engine, table: Table) -> Add:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, execution_options={"odd": Odd()})
 
     @event.listens_for(engine, "connect")
     def pragmas(connection: Any, _record: object) -> None:
         # FULL: what was acknowledged must be there after a power cut, not only after a crash of ours.
         # A larger cache and fewer checkpoints let a backlog through half as fast again.
+        # A text that is no UTF-8 would end a whole query.
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000", "wal_autocheckpoint=8000"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -111,4 +115,4 @@ def _sqlite(url: URL) -> Engine:
 def _postgresql(url: URL) -> Engine:
     options = f"-c statement_timeout={PATIENCE_S * 1000} -c lock_timeout={PATIENCE_S * 1000}"
     terms = {"connect_timeout": PATIENCE_S, "options": options, "client_encoding": "utf8"}
-    return create_engine(url, pool_pre_ping=True, connect_args=terms)
+    return create_engine(url, pool_pre_ping=True, connect_args=terms, execution_options={"odd": Odd()})

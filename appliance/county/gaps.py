@@ -13,20 +13,22 @@ Two collectors on one book do the same work twice and the same change once: each
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection, Engine, func, select, update
 
 from appliance import wire
 from appliance.county import engine as engines
+from appliance.county import rows
 from appliance.county.ledgers import meet
-from appliance.county.monitor import Missing, moment
+from appliance.county.monitor import Missing
 from appliance.county.reading import LAST_SEQ, Letter, Sighting
+from appliance.county.replays import asked_by, replay
 from appliance.county.tables import facts, gaps, ledgers
 from appliance.window.facts import OrderRefused
 
@@ -52,19 +54,40 @@ TOGETHER: Final = 50
 """Ledgers that one transaction writes of."""
 
 Span = tuple[int, int]
+Upto = Annotated[int, Meta(ge=0, le=LAST_SEQ)]
+MANY: Final = 2**53
+"""The most that are said to be missing: a window may name any number as its last."""
 
 
 class Gap(msgspec.Struct, frozen=True):
     """A row of `gaps`."""
 
-    ledger: str
-    first: int
-    last: int
-    window: str
+    ledger: wire.LedgerId
+    first: wire.Seq
+    last: wire.Seq
+    window: rows.Window
     noticed_us: int
-    asked: int
+    asked: wire.Count
     asked_us: int | None
-    answer: str
+    answer: wire.Word
+
+
+class _Ledger(msgspec.Struct, frozen=True):
+    """A row of `ledgers`."""
+
+    ledger: wire.LedgerId
+    window: rows.Window
+    first_us: int
+    told: Upto
+    newest: Upto
+    said: Upto
+
+
+class _Span(msgspec.Struct, frozen=True):
+    """Sequences that follow each other in the book."""
+
+    first: wire.Seq
+    last: wire.Seq
 
 
 class _Look(msgspec.Struct):
@@ -191,19 +214,19 @@ class Gaps:
             ours = [it for it in waiting[:ORDERS] if _claim(tx, it, now_us)]
         with self._lock:
             self._replayed.update(it.ledger for it in ours)
-        return [(it.window, _order(it, now_us)) for it in ours]
+        return [(it.window, replay(it.window, it.ledger, it.first, _part(it), now_us)) for it in ours]
 
     def missing(self, now_us: int) -> dict[str, Missing]:
         """What the county lacks of each window, as far as it has been lacking for `OLD_S`."""
         with engines.reading(self._engine) as tx:
-            found = [_gap(it) for it in tx.execute(select(gaps))]
+            found = rows.read(tx, select(gaps), Gap)
             newest = _newest_ledgers(tx, {it.window for it in found})
         counted: dict[str, Missing] = {}
         for gap in found:
             if gap.answer or self._old(gap, now_us):
                 before = counted.get(gap.window, Missing())
                 kind = "replaced" if newest.get(gap.window) != gap.ledger else "lost" if gap.answer else "asked"
-                more = getattr(before, kind) + gap.last - gap.first + 1
+                more = min(MANY, getattr(before, kind) + gap.last - gap.first + 1)
                 counted[gap.window] = msgspec.structs.replace(before, **{kind: more})
         return counted
 
@@ -230,10 +253,11 @@ class Gaps:
 
 def _see(tx: Connection, ledger: str, said: tuple[str, int] | None) -> _Look | None:
     """What the facts of a ledger say beyond what is known; None when nobody brought it yet."""
-    row = tx.execute(select(ledgers).where(ledgers.c.ledger == ledger)).one_or_none()
-    if row is None:
+    mine = rows.read(tx, select(ledgers).where(ledgers.c.ledger == ledger), _Ledger)
+    if not mine:
         return None
-    known = [_gap(it) for it in tx.execute(select(gaps).where(gaps.c.ledger == ledger))]
+    (row,) = mine
+    known = rows.read(tx, select(gaps).where(gaps.c.ledger == ledger), Gap)
     shrunk = [(gap, pieces) for gap in known if (pieces := _pieces(tx, gap)) is not None]
     newest_said = max(row.said, said[1]) if said and said[0] == row.window else row.said
     replayed = any(it.asked and not it.answer for it in known)
@@ -283,8 +307,9 @@ def _spans(tx: Connection, ledger: str, above: int, last: int | None) -> list[Sp
     part = some.order_by(facts.c.seq).limit(STRETCH).subquery()
     island = (part.c.seq - func.row_number().over(order_by=part.c.seq)).label("island")
     runs = select(part.c.seq, island).subquery()
-    wanted = select(func.min(runs.c.seq).label("first"), func.max(runs.c.seq)).group_by(runs.c.island).order_by("first")
-    return [(int(low), int(high)) for low, high in tx.execute(wanted)]
+    low, high = func.min(runs.c.seq).label("first"), func.max(runs.c.seq).label("last")
+    wanted = select(low, high).group_by(runs.c.island).order_by("first")
+    return [(it.first, it.last) for it in rows.read(tx, wanted, _Span)]
 
 
 def _tells(look: _Look) -> bool:
@@ -325,18 +350,16 @@ def _piece(gap: Gap, span: Span, now_us: int) -> Gap:
 
 # ---- asking ---------------------------------------------------------------------------------------------------------
 
-_ORDER: Final = re.compile(r"replay-([0-9a-f]{8})-([0-9]{1,19})-([0-9]{1,19})-[0-9]{1,19}")
-
 
 def note_answer(tx: Connection, insert: engines.Insert, letter: Letter) -> None:
     """A window refuses a `replay`: what it was asked for and has not come is not there any more."""
     fact = letter.fact
-    named = _ORDER.fullmatch(fact.order) if isinstance(fact, OrderRefused) else None
+    named = asked_by(fact.order) if isinstance(fact, OrderRefused) else None
     if named is None or not isinstance(fact, OrderRefused):
         return
-    first, last = (min(int(it), LAST_SEQ) for it in named.group(2, 3))
-    asked = select(gaps).where(gaps.c.ledger == named[1], gaps.c.window == letter.window, gaps.c.answer == "")
-    for gap in [_gap(it) for it in tx.execute(asked.where(gaps.c.first <= last, gaps.c.last >= first))]:
+    ledger, first, last = named
+    asked = select(gaps).where(gaps.c.ledger == ledger, gaps.c.window == letter.window, gaps.c.answer == "")
+    for gap in rows.read(tx, asked.where(gaps.c.first <= last, gaps.c.last >= first), Gap):
         _replace(tx, insert, gap, _split(gap, first, last, fact.reason))
 
 
@@ -353,8 +376,8 @@ def _split(gap: Gap, first: int, last: int, answer: str) -> list[Gap]:
 def _first_unanswered(tx: Connection) -> list[Gap]:
     """The lowest gap of each ledger that is still to be filled: one order a ledger at a time."""
     first: dict[str, Gap] = {}
-    for it in tx.execute(select(gaps).where(gaps.c.answer == "").order_by(gaps.c.ledger, gaps.c.first)):
-        first.setdefault(it.ledger, _gap(it))
+    for it in rows.read(tx, select(gaps).where(gaps.c.answer == "").order_by(gaps.c.ledger, gaps.c.first), Gap):
+        first.setdefault(it.ledger, it)
     return list(first.values())
 
 
@@ -366,27 +389,11 @@ def _claim(tx: Connection, gap: Gap, now_us: int) -> bool:
     return bool(tx.execute(given).rowcount)
 
 
-def _order(gap: Gap, now_us: int) -> wire.Order:
-    last = min(gap.last, gap.first + PART - 1)
-    asked = wire.Replay(ledger=gap.ledger, first=gap.first, last=last, by="county")
-    county = gap.window.split("-")[0]
-    return wire.Order(
-        specversion="1.0",
-        # The second makes it another order than one of before, which the window may have carried out for a book
-        # that was lost since.
-        id=f"replay-{gap.ledger}-{gap.first}-{last}-{now_us // 1_000_000}",
-        source=f"/counties/{county}",
-        type="window.order.replay.v1",
-        time=moment(now_us),
-        data=msgspec.Raw(wire.encode(asked)),
-    )
+def _part(gap: Gap) -> int:
+    return min(gap.last, gap.first + PART - 1)
 
 
 def _newest_ledgers(tx: Connection, windows: set[str]) -> dict[str, str]:
     """The ledger that each window brought last."""
     wanted = select(ledgers.c.window, ledgers.c.ledger).where(ledgers.c.window.in_(sorted(windows)))
     return {it.window: it.ledger for it in tx.execute(wanted.order_by(ledgers.c.first_us))}
-
-
-def _gap(row: Any) -> Gap:
-    return Gap(*(getattr(row, name) for name in Gap.__struct_fields__))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from appliance.county.engine import Insert
 from appliance.county.reading import Letter
+from appliance.county.rows import number
 from appliance.county.tables import ledgers
 
 MOST: Final = 100
@@ -87,4 +88,4 @@ def meet(tx: Connection, insert: Insert, first: Mapping[str, str], now_us: int) 
 
 def _owners(tx: Connection, some: Iterable[str]) -> dict[str, Owner]:
     wanted = select(ledgers.c.ledger, ledgers.c.window, ledgers.c.first_us).where(ledgers.c.ledger.in_(list(some)))
-    return {ledger: Owner(window, first_us) for ledger, window, first_us in tx.execute(wanted)}
+    return {ledger: Owner(window, number(first_us, 0)) for ledger, window, first_us in tx.execute(wanted)}

@@ -4,17 +4,19 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from msgspec import Meta
+from sqlalchemy import Connection, case, func, select
 
 from appliance import wire
+from appliance.county import rows
 from appliance.county.engine import Insert
 from appliance.county.ledgers import Owner
 from appliance.county.monitor import Fault
 from appliance.county.presence import heeded
-from appliance.county.reading import Letter, Misfit, Sighting, seen_again
+from appliance.county.reading import Letter, Misfit, Sight, Sighting, seen_again
 from appliance.county.tables import counters, devices, quarantine, sightings
 from appliance.window.facts import DeviceFailed, DeviceRecovered
 
@@ -26,6 +28,7 @@ DEVICES: Final = 64
 """Devices of which a window may tell."""
 CELL: Final = 4096
 """Bytes kept of what cannot be read."""
+MOST_COUNTED: Final = 2**53
 CELLS: Final = 1000
 """Different misfits kept of one window; whatever comes beyond is only counted."""
 
@@ -88,9 +91,7 @@ def note_sightings(tx: Connection, insert: Insert, seen: list[Sighting], now_us:
     told = []
     for sighting in _last_words(seen):
         where = (sightings.c.window == sighting.window, sightings.c.kind == sighting.kind)
-        before = tx.execute(
-            select(sightings.c.payload, sightings.c.heard_us, sightings.c.session).where(*where)
-        ).one_or_none()
+        before = _known(tx, *where)
         if before is None and not sighting.payload:
             continue  # nothing of the window was there that could be taken down
         session = before.session if before else None
@@ -108,6 +109,23 @@ def note_sightings(tx: Connection, insert: Insert, seen: list[Sighting], now_us:
         tx.execute(row.on_conflict_do_update(index_elements=["window", "kind"], set_=kept))
         told.append(msgspec.structs.replace(sighting, heard_us=heard_us))
     return told
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A row of `sightings` beside its key."""
+
+    payload: bytes
+    heard_us: int
+    session: int | None
+
+
+def _known(tx: Connection, *where: Any) -> _Known | None:
+    """What the book has of one kind of one window; one that cannot be read counts as another word than any."""
+    wanted = select(rows.raw(sightings.c.payload), sightings.c.heard_us, sightings.c.session).where(*where)
+    if (found := tx.execute(wanted).one_or_none()) is None:
+        return None
+    session = rows.number(found.session, -1)
+    return _Known(rows.payload(found.payload), rows.number(found.heard_us, 0), session if session >= 0 else None)
 
 
 def _last_words(seen: list[Sighting]) -> list[Sighting]:
@@ -140,7 +158,7 @@ def shut_in(tx: Connection, insert: Insert, misfits: list[Misfit], now_us: int) 
             first_us=now_us,
             last_us=now_us,
         )
-        kept = {"count": quarantine.c.count + row.excluded["count"], "last_us": row.excluded.last_us}
+        kept = {"count": _more(quarantine.c["count"], row.excluded["count"]), "last_us": row.excluded.last_us}
         tx.execute(row.on_conflict_do_update(index_elements=["topic", "reason", "digest"], set_=kept))
         taken[window] += 1
 
@@ -162,10 +180,15 @@ def count(tx: Connection, insert: Insert, more: Counter[Number]) -> dict[Number,
     for (window, name), n in sorted(more.items()):  # in one order, so that two collectors do not wait for each other
         if n:
             row = insert(counters).values(window=window, name=name, value=n)
-            kept = {"value": counters.c.value + row.excluded.value}
+            kept = {"value": _more(counters.c.value, row.excluded.value)}
             done = row.on_conflict_do_update(index_elements=["window", "name"], set_=kept)
-            now[window, name] = int(tx.execute(done.returning(counters.c.value)).scalar_one())
+            now[window, name] = rows.number(tx.execute(done.returning(counters.c.value)).scalar_one(), n)
     return now
+
+
+def _more(count: Any, n: Any) -> Any:
+    """A number and some more; one that is out of its senses begins anew, for the database would refuse the batch."""
+    return case((count.between(0, MOST_COUNTED), count + n), else_=n)
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -176,23 +199,48 @@ class Device(msgspec.Struct, frozen=True):
     fault: Fault | None
 
 
+class _Device(msgspec.Struct, frozen=True):
+    window: rows.Window
+    device: wire.Key
+    failed: bool
+    reason: wire.Word
+    at_us: int
+
+
+class _Sighting(msgspec.Struct, frozen=True):
+    window: rows.Window
+    kind: Sight
+    payload: bytes
+    heard_us: int
+
+
+class _Counter(msgspec.Struct, frozen=True):
+    window: rows.Anybody
+    name: str
+    value: Annotated[int, Meta(ge=0)]
+
+
 def all_devices(tx: Connection, windows: Collection[str] | None = None) -> list[Device]:
     """Every device that ever failed, as it is now; of all windows or of some."""
-    wanted = select(devices) if windows is None else select(devices).where(devices.c.window.in_(windows))
+    names = ("window", "device", "failed", "reason", "at_us")
+    wanted = select(*(devices.c[name] for name in names))
+    if windows is not None:
+        wanted = wanted.where(devices.c.window.in_(windows))
     return [
         Device(it.window, it.device, Fault(it.device, it.reason, it.at_us) if it.failed else None)
-        for it in tx.execute(wanted)
+        for it in rows.read(tx, wanted, _Device)
     ]
 
 
 def all_sightings(tx: Connection) -> list[Sighting]:
     """The last presence, status and health of every window, as far as they can be read."""
+    wanted = select(sightings.c.window, sightings.c.kind, rows.raw(sightings.c.payload), sightings.c.heard_us)
     return [
         Sighting(it.window, it.kind, seen_again(it.kind, it.payload), it.payload, True, it.heard_us)
-        for it in tx.execute(select(sightings))
+        for it in rows.read(tx, wanted, _Sighting)
     ]
 
 
 def all_counted(tx: Connection) -> dict[Number, int]:
     """The numbers since the beginning, by window and name."""
-    return {(it.window, it.name): int(it.value) for it in tx.execute(select(counters))}
+    return {(it.window, it.name): it.value for it in rows.read(tx, select(counters), _Counter)}

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from appliance.county import phrases
 from appliance.county.monitor import CALM, Row, moment, undrawable
+from appliance.county.pulse import LATE_S
 from appliance.county.wall import Wall
 from appliance.pages import Stream, draw, site
 
@@ -76,6 +77,7 @@ class Office:
             "breaks": sum(row.seen.breaks for row in rows),
             "missing": standing.missing.asked + standing.missing.replaced,
             "lost": standing.missing.lost,
+            "unreadable": standing.unreadable,
             "last_commit": _iso(standing.last_commit_us),
             "viewers": len(self.stream),
         }
@@ -129,6 +131,7 @@ class Office:
             "now": phrases.now(now),
             "standing": standing,
             "strangers": self._wall.nobody(),
+            "behind": self._lateness().get("behind_s", 0.0) >= LATE_S,
         }
         regions = draw(self.app, HEAD, **head)
         today = moment(now).date()

@@ -65,8 +65,10 @@ NEVER_CONNECTED = (
     "县级主机还没有连上消息服务器，以下是上次运行时的情况。正在自动连接；如长时间连不上，请检查消息服务器和网络。"
 )
 BOOK_REFUSES = "数据库写不进去，新的记录暂时留在各窗口，不会丢失。请检查磁盘空间和数据库，恢复后会自动补收。"
+BEHIND = "县级主机一时处理不过来，以下情况晚于实际，正在追赶，记录不会丢失。"
 MISSING_HEAD = "县局共缺 {} 条记录，涉及 {} 个窗口，正在自动补要，见各窗口。"
 LOST_HEAD = "另有 {} 条记录已经无法补回，见各窗口。"
+UNREADABLE = "数据库中有 {} 行内容读不出来，已跳过，其余照常显示和接收。请检查数据库所在的磁盘，必要时用备份恢复。"
 STRANGERS = "收到 {} 条不属于本县任何窗口的消息，已隔离。"
 
 DEVICES = {
@@ -243,4 +245,6 @@ def book_unusable(code: str, detail: str) -> str:
     """The book cannot be opened."""
     if code == "url":
         return f"数据库地址不能用（{detail}），请检查设置中 book 的 url。"
+    if code == "damaged":
+        return f"数据库里的版式号读不出来（{detail}），没有做任何改动，请用备份恢复。"
     return f"数据库打不开（{detail}），请检查数据库是否运行、地址和权限是否正确。"

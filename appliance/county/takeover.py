@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, func, inspect, select, text, update
 
+from appliance.county import rows
 from appliance.county.reading import reread
 from appliance.county.tables import (
     SCHEMA,
@@ -25,6 +26,10 @@ from appliance.window.facts import RatingDeclined
 
 MANY: Final = 1000
 """Rows that one statement of a takeover writes."""
+
+
+class Damaged(Exception):
+    """What the book says of its own version is no version; the text is what it says."""
 
 
 class TooNew(Exception):
@@ -47,6 +52,8 @@ def prepare(tx: Connection) -> None:
         tx.execute(meta.insert(), [{"name": "schema", "value": SCHEMA}, {"name": "session", "value": 0}])
         return
     found = tx.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none() or 0
+    if not isinstance(found, int):
+        raise Damaged(f"schema {found!r:.40}")
     if found > SCHEMA:
         raise TooNew(found)
     if found < SCHEMA:
@@ -89,10 +96,11 @@ def _owners(tx: Connection) -> None:
     seen = tx.execute(select(facts.c.ledger, facts.c.window, came).group_by(facts.c.ledger, facts.c.window))
     first: dict[str, tuple[int, str]] = {}
     for ledger, window, came_us in seen:
-        first[ledger] = min(first.get(ledger, (came_us, window)), (came_us, window))
-    rows = [{"ledger": ledger, "window": window, "first_us": came} for ledger, (came, window) in first.items()]
-    for at in range(0, len(rows), MANY):
-        tx.execute(ledgers.insert(), rows[at : at + MANY])
+        one = (rows.number(came_us, 0), str(window))
+        first[ledger] = min(first.get(ledger, one), one)
+    found = [{"ledger": ledger, "window": window, "first_us": came} for ledger, (came, window) in first.items()]
+    for at in range(0, len(found), MANY):
+        tx.execute(ledgers.insert(), found[at : at + MANY])
     since = select(ledgers.c.first_us).where(ledgers.c.ledger == devices.c.ledger).scalar_subquery()
     tx.execute(update(devices).values(ledger_us=func.coalesce(since, 0)))
 
@@ -102,22 +110,22 @@ def _reasons(tx: Connection) -> None:
     for ledger in tx.execute(select(ledgers.c.ledger)).scalars().all():
         last = 0
         while True:
-            some = select(facts.c.seq, facts.c.payload).where(facts.c.ledger == ledger, facts.c.seq > last)
+            some = select(facts.c.seq, rows.raw(facts.c.payload)).where(facts.c.ledger == ledger, facts.c.seq > last)
             some = some.where(facts.c.type == RatingDeclined.type, facts.c.known).order_by(facts.c.seq).limit(MANY)
             told = tx.execute(some).all()
             if not told:
                 break
-            rows = [{"of": ledger, "at": seq, "said": why} for seq, payload in told if (why := _why(payload))]
+            reasons = [{"of": ledger, "at": seq, "said": why} for seq, payload in told if (why := _why(payload))]
             last = told[-1].seq
-            if rows:
+            if reasons:
                 place = (facts.c.ledger == bindparam("of"), facts.c.seq == bindparam("at"))
-                tx.execute(update(facts).where(*place).values(why=bindparam("said")), rows)
+                tx.execute(update(facts).where(*place).values(why=bindparam("said")), reasons)
 
 
-def _why(payload: bytes) -> str | None:
+def _why(payload: object) -> str | None:
     """None when it was kept by a version that took what this one does not."""
     try:
-        fact = reread(RatingDeclined.type, payload)
+        fact = reread(RatingDeclined.type, rows.payload(payload))
     except (msgspec.DecodeError, RecursionError):
         return None
     return fact.why if isinstance(fact, RatingDeclined) else None
@@ -128,9 +136,9 @@ def _numbers(tx: Connection) -> None:
     numbers: Counter[tuple[str, str]] = Counter()
     shut = select(quarantine.c.window, func.sum(quarantine.c["count"])).group_by(quarantine.c.window)
     for window, n in tx.execute(shut):
-        numbers[window, "misfits"] = int(n)
+        numbers[str(window), "misfits"] = int(n)
     for window, n in tx.execute(select(breaks.c.window, func.count()).group_by(breaks.c.window)):
         numbers[window, "breaks"] = n
     numbers["", "facts"] = tx.execute(select(func.count()).select_from(facts)).scalar_one()
-    rows = [{"window": window, "name": name, "value": value} for (window, name), value in numbers.items()]
-    tx.execute(counters.insert(), rows)
+    counted = [{"window": window, "name": name, "value": value} for (window, name), value in numbers.items()]
+    tx.execute(counters.insert(), counted)

@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, case, func, select
 
+from appliance import wire
+from appliance.county import rows
 from appliance.county.reading import Letter
 from appliance.county.tables import facts
 from appliance.window.facts import RatingChanged, RatingDeclined, RatingGiven, VisitEnded
@@ -113,25 +115,42 @@ def runs_of(tx: Connection, day: str, windows: Sequence[str] | None) -> list[Run
     """A day's facts, added up by runs in one statement, so that numbers and sequences belong together."""
     island = facts.c.seq - func.row_number().over(partition_by=[facts.c.window, facts.c.ledger], order_by=facts.c.seq)
     kinds = (facts.c.type, facts.c.known, facts.c.grade, facts.c.was, facts.c.why)
-    some = select(facts.c.window, facts.c.ledger, facts.c.seq, *kinds, island.label("island")).where(facts.c.day == day)
+    some = select(facts.c.window, facts.c.ledger, facts.c.seq, *kinds, island.label("island"))
+    some = some.where(facts.c.day == day, facts.c.seq > 0)  # PostgreSQL ends a query in which a number is too low
     if windows is not None:
         some = some.where(facts.c.window.in_(windows))
     part = some.subquery()
-    grades = [_sum(part.c.grade == grade) - _sum(part.c.was == grade) for grade in GRADES]
+    grades = [(_sum(part.c.grade == it) - _sum(part.c.was == it)).label(f"g{it}") for it in GRADES]
     run = (part.c.window, part.c.ledger, part.c.island)
     wanted = select(
         part.c.window,
         part.c.ledger,
-        func.min(part.c.seq),
-        func.max(part.c.seq),
-        _sum((part.c.type == VisitEnded.type) & part.c.known),
-        _sum(part.c.why.in_(CUT)),
+        func.min(part.c.seq).label("first"),
+        func.max(part.c.seq).label("last"),
+        _sum((part.c.type == VisitEnded.type) & part.c.known).label("visits"),
+        _sum(part.c.why.in_(CUT)).label("cut"),
         *grades,
     ).group_by(*run)
     return [
-        Run(window, ledger, int(first), int(last), int(visits), int(cut), tuple(map(int, grades)))
-        for window, ledger, first, last, visits, cut, *grades in tx.execute(wanted)
+        Run(it.window, it.ledger, it.first, it.last, it.visits, it.cut, (it.g5, it.g4, it.g3, it.g2, it.g1))
+        for it in rows.read(tx, wanted, _Run)
     ]
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """A run as the query gives it."""
+
+    window: rows.Window
+    ledger: wire.LedgerId
+    first: wire.Seq
+    last: wire.Seq
+    visits: int
+    cut: int
+    g5: int
+    g4: int
+    g3: int
+    g2: int
+    g1: int
 
 
 def _sum(that: Any) -> Any:

@@ -46,6 +46,8 @@ class Standing(msgspec.Struct, frozen=True):
     missing: Missing = Missing()
     lacking: int = 0
     """Windows of which facts are missing."""
+    unreadable: int = 0
+    """Rows of the book that were passed over."""
 
 
 @dataclass(eq=False)
@@ -248,7 +250,8 @@ class Wall:
             for name, window in self._windows.items():
                 window.missing = missing.get(name, Missing())
             total = Missing(*(sum(getattr(it, kind) for it in missing.values()) for kind in Missing.__struct_fields__))
-            self._standing = msgspec.structs.replace(self._standing, missing=total, lacking=len(missing))
+            known = {"missing": total, "lacking": len(missing), "unreadable": self._book.unreadable()}
+            self._standing = msgspec.structs.replace(self._standing, **known)
             if before != (self._standing, {name: it.missing for name, it in self._windows.items()}):
                 self._wake()
 

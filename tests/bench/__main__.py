@@ -23,6 +23,8 @@ PARTS = {
     "standing": "E5, E6, E7: memory, idle processor time, start",
     "sight": "press → lamp, press → the county's wall",
     "collector": "C1: draining a backlog at the county",
+    "memory": "C4: the collector's memory with a large backlog of today",
+    "overtaken": "F1: a batch of overtaken facts in a large book",
 }
 ROUNDS = 5
 
