@@ -2,7 +2,7 @@
 
 | what a client may hold | bound |
 |---|---|
-| connections of all clients together | the viewers and `beside`; beyond it the client that has most loses its oldest |
+| connections of all clients together | the viewers and `beside`; beyond it who has most loses his oldest idle one |
 | a request that does not come to its end | `request_s` from its first byte |
 | a connection on which nothing is asked | `idle_s` |
 | an answer that is not fetched | `answer_s`; it waits in memory and never keeps a worker |
@@ -273,7 +273,8 @@ class _Listener(TcpWSGIServer):
         held = Counter(line.client for line in lines)
         waiting = [line for line in lines if not line.at_work and not line.watching]
         if waiting:
-            min(waiting, key=lambda line: (-held[line.client], line.since)).handle_close()
+            # Last of all one that has asked and waits for its answer: a worker may only be slow.
+            min(waiting, key=lambda line: (-held[line.client], bool(line.requests), line.since)).handle_close()
 
     def look(self) -> None:
         """Cut the connections that have had their time."""

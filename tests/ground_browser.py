@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-SEEN_MS = 10_000
+SEEN_MS = 15_000
+"""How long is waited for what must be seen, on a machine that does other tests meanwhile."""
 SIZES = ((1024, 600), (1280, 800), (1920, 1080))
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium; what is expected of its pages is waited for `SEEN_MS`, unless the test says otherwise."""
+    expect.set_options(timeout=SEEN_MS)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield browser

@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from appliance.county import gaps as gaps_module
 from appliance.county.tables import gaps as gaps_table
 from appliance.window.facts import Fact, Grade, RatingChanged, RatingDeclined, RatingGiven, VisitEnded
 from appliance.window.moment import CHINA
+from tests.ground_browser import chromium
 from tests.ground_county import Pen
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
@@ -31,10 +32,8 @@ ONE, TWO = "430602-0107-1", "430602-0211-2"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -161,6 +161,19 @@ def test_a_request_that_is_being_answered_is_never_cut_to_make_room() -> None:
         assert status(asking) == 200
 
 
+def test_a_request_that_waits_for_its_answer_is_not_cut_for_idle_connections_of_the_same_client() -> None:
+    with a_site(NEVER, workers=1, viewers=0) as ground:
+        ground.open(b"GET /gate HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        until(lambda: ground.asked)
+        waiting = ground.open(ASK)
+        until(lambda: ground.unread(waiting) == 0)
+        for _ in range(200):
+            ground.open(b"GET / HT")
+        until(lambda: len(ground.connections()) <= ground.limit)
+        ground.gate.set()
+        assert status(waiting) == 200
+
+
 def test_requests_that_wait_for_a_worker_keep_nobody_out() -> None:
     """More of them than places, from one client: another's is the next but one, however many wait before it."""
     with a_site(NEVER, workers=1, viewers=0) as ground:

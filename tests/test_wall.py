@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from appliance import wire
 from appliance.county import phrases
@@ -25,6 +25,7 @@ from appliance.window.facts import (
 )
 from appliance.window.moment import CHINA
 from appliance.window.view import State
+from tests.ground_browser import chromium
 from tests.ground_county import COUNTY, HEALTH, Pen, Running, Talker
 from tests.ground_courier.brokers import Broker, Mosquitto
 from tests.ground_courier.waiting import until
@@ -84,10 +85,8 @@ class AWindow:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -145,12 +144,12 @@ def test_a_window_appears_and_changes_without_a_reload(page: Page, window: AWind
     expect(page.locator("#place-0")).to_contain_text("空闲")
     expect(page.locator("#place-0")).to_contain_text("王敏")
     window.is_("serving")
-    expect(page.locator("#place-0")).to_contain_text("正在办理", timeout=1000)
+    expect(page.locator("#place-0")).to_contain_text("正在办理", timeout=3000)
     back = datetime.now(CHINA) + timedelta(minutes=20)
     window.is_("away", wire.AwayNote("取材料", back))
-    expect(page.locator("#place-0")).to_contain_text(f"取材料 预计 {back:%H:%M} 返回", timeout=1000)
+    expect(page.locator("#place-0")).to_contain_text(f"取材料 预计 {back:%H:%M} 返回", timeout=3000)
     window.is_("closed")
-    expect(page.locator("#place-0")).to_contain_text("无人在岗", timeout=1000)
+    expect(page.locator("#place-0")).to_contain_text("无人在岗", timeout=3000)
 
 
 def test_ratings_are_counted_as_they_are_given_and_taken_back(page: Page, window: AWindow) -> None:
