@@ -7,6 +7,8 @@ While there is room everything is taken in. When the room is full:
   the modest one comes through what stands before it in the broker's queue; what the greedy one sends is dropped and
   counted. It was not acknowledged, so its facts come again.
 
+Before that a window whose messages take a quarter of the room, while a modest one is there, is named in `floods`.
+
 A modest window was heard in the last two minutes, was not greedy in the last minute, and has little here. So a backlog
 of one window, or of many alike, is drained without a loss: then there is nobody to make room for.
 """
@@ -56,13 +58,14 @@ class Intake:
     """The messages that wait for the book, a queue for each window."""
 
     def __init__(self, room: int = ROOM) -> None:
-        self._room, self._greedy, self._modest = room, room // 8, room // 32
+        self._room, self._flood, self._greedy, self._modest = room, room // 4, room // 8, room // 32
         self._queues: dict[bytes, _Queue] = {}
         self._turn: deque[bytes] = deque()
         self._bytes = 0
         self._count = 0
         self._guarded = False
         self._guarded_at = self._swept_at = float("-inf")
+        self._floods: set[tuple[str, str]] = set()
         self.dropped: Counter[str] = Counter()
         """Messages that were not taken in, by window, since the start."""
 
@@ -93,16 +96,23 @@ class Intake:
             queue.heard = now
             cost = len(arrived.payload) + (FACT if b"/fact/" in arrived.topic else OTHER)
             if queue.bytes + cost >= self._greedy:
-                queue.greedy = now
-                if self._bytes >= self._room and self._guards(now):
-                    self.dropped[key.decode("ascii", "replace")] += 1
-                    continue
+                queue.greedy, full = now, self._bytes >= self._room
+                if (full or queue.bytes >= self._flood) and self._guards(now):
+                    self._floods.add((_name(key), "fact" if b"/fact/" in arrived.topic else "sight"))
+                    if full:
+                        self.dropped[_name(key)] += 1
+                        continue
             if not queue.waiting:
                 self._turn.append(key)
             queue.waiting.append(Waiting(now, arrived))
             queue.bytes += cost
             self._bytes += cost
             self._count += 1
+
+    def floods(self) -> set[tuple[str, str]]:
+        """Windows that flood, and with what, as seen since the last call."""
+        found, self._floods = self._floods, set()
+        return found
 
     def take(self, most: int, most_bytes: int) -> list[Waiting]:
         """The oldest of each window in turn, at most so many and about so many bytes, each its share."""
@@ -162,6 +172,10 @@ class Intake:
                 now - it.heard < HEARD_S and now - it.greedy > REPENTED_S and it.bytes < self._modest for it in queues
             )
         return self._guarded
+
+
+def _name(key: bytes) -> str:
+    return key.decode("ascii", "replace")
 
 
 def _window(topic: bytes) -> bytes:
