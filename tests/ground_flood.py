@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -269,7 +270,18 @@ class Mouth:
         except OSError:
             self.losses += 1
             self._sock.close()
-            self._sock = self._connect()
+            self._come_again()
+
+    def _come_again(self) -> None:
+        """Tries ten times a second for half a minute: a broker that is full lets nobody in."""
+        pause = threading.Event()
+        for _ in range(300):
+            try:
+                self._sock = self._connect()
+            except OSError:
+                pause.wait(0.1)
+            else:
+                return
 
 
 def main() -> None:

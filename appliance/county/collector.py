@@ -172,13 +172,14 @@ class Collector:
             line.clear(topic)
 
     def _mind_floods(self, line: Line) -> None:
-        before = self._earshot.left_out
-        for change in self._earshot.turn(self._intake.floods(), time.monotonic()):
+        before, now = self._earshot.left_out, time.monotonic()
+        for change in self._earshot.turn(self._intake.floods(), now):
             line.hear(change.hear)
             line.leave(change.leave)
-        if (now := self._earshot.left_out) != before:
+        if (left_out := self._earshot.left_out) != before:
             line.inlet.flush()
-            log.warning("not listened to because they flood: %s", ", ".join(sorted(now)[:20]) or "nobody any more")
+            self._intake.suspect(self._earshot.suspects(now))
+            log.warning("left out because they flood: %s", ", ".join(sorted(left_out)[:20]) or "nobody any more")
 
     def _doubt(self, arrived: Arrived) -> bool:
         """Somebody says for the county that it is there, or that it is not: a will of old, or another collector's."""

@@ -44,7 +44,7 @@ class _Part:
     def __init__(self, county: str, kinds: tuple[str, ...]) -> None:
         self._county, self._kinds = county, kinds
         self._single: set[str] = set()
-        self._strikes: dict[str, _Strikes] = {}
+        self.strikes: dict[str, _Strikes] = {}
         self._narrow_since = 0.0
         self.left_out: dict[str, float] = {}
 
@@ -55,10 +55,10 @@ class _Part:
     def leave_out(self, window: str, known: Iterable[str], now: float) -> Change:
         if window in self.left_out:
             return Change([], [])
-        before = self._strikes.get(window)
+        before = self.strikes.get(window)
         times = before.times + 1 if before is not None and now - before.until < FORGIVEN_S else 0
         until = now + min(LAST_S, FIRST_S * 2 ** min(times, 10))
-        self._strikes[window] = _Strikes(times, until)
+        self.strikes[window] = _Strikes(times, until)
         wide = not self.left_out
         self.left_out[window] = until
         if not wide:
@@ -84,8 +84,8 @@ class _Part:
         """Everybody is to be heard by one filter; returns those that are not wanted then."""
         single, self._single = self._single, set()
         self.left_out.clear()
-        if len(self._strikes) > KNOWN:
-            self._strikes.clear()
+        if len(self.strikes) > KNOWN:
+            self.strikes.clear()
         return self._all(single)
 
     def _all(self, windows: Iterable[str]) -> list[str]:
@@ -109,6 +109,11 @@ class Earshot:
     def left_out(self) -> set[str]:
         """Windows that are not listened to now, in part or at all."""
         return {window for part in self._parts.values() for window in part.left_out}
+
+    def suspects(self, now: float) -> set[str]:
+        """Windows that were left out not long ago."""
+        strikes = [it for part in self._parts.values() for it in part.strikes.items()]
+        return {window for window, it in strikes if now - it.until < FORGIVEN_S}
 
     @property
     def whole(self) -> bool:
