@@ -1,8 +1,10 @@
 """A county with the shipped broker and a good window in it, while another window does what it can (`ground_flood`)."""
 
+import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -19,12 +21,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 from appliance import wire
 from appliance.window.facts import RatingGiven
 from tests.conftest import until
-from tests.ground_broker import Broker, free_port, make_authority
+from tests.ground_broker import Broker, make_authority
 from tests.ground_county import COUNTY, Pen
+from tests.ground_courier.waiting import free_port
+from tests.ground_flood import SAYS
 
 ROOT = Path(__file__).parents[1]
 GOOD, BAD = "430602-0107-1", "430602-0108-1"
 EVERY_S = 0.1
+LATE_S = 1.0
+"""A fact that is not acknowledged by then is late, and not waited for any longer."""
 LEDGER = "3f9c1a7e"
 
 
@@ -40,6 +46,7 @@ class Seen:
     broker_mb: float = 0.0
     health: dict[str, Any] = field(default_factory=dict)
     said: list[dict[str, Any]] = field(default_factory=list)
+    """What the bad window said of each kind, with `slowest_s`, the good window's slowest acknowledgement meanwhile."""
 
     def lines(self) -> list[str]:
         """The numbers, one a line."""
@@ -51,18 +58,23 @@ class Seen:
             f"failures: {self.page_failures[:3]}",
             f"collector at most {self.rss_mb:.0f} MB, broker at most {self.broker_mb:.0f} MB",
             f"health: {self.health}",
-            *(f"{it['says']}: {it['packets']} packets, hung up {it['hung_up']} times" for it in self.said),
+            *(
+                f"{it['says']}: {it['packets']} packets, hung up {it['hung_up']} times, slowest {it['slowest_s']:.3f} s, "
+                f"collector {it['rss_mb']:.0f} MB, broker {it['broker_mb']:.0f} MB"
+                for it in self.said
+            ),
         ]
 
 
 class GoodWindow:
-    """A window as wire.md has it: a fact ten times a second, each again after ten seconds without the county's word."""
+    """A window's connection that tells a fact ten times a second, and remembers when the county acknowledged each."""
 
     def __init__(self, authority: Path, port: int) -> None:
         self._pen = Pen(GOOD, LEDGER)
         self._sent: dict[int, float] = {}
         self._lock = threading.Lock()
         self.took: list[float] = []
+        self._looked = self.late = 0
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=GOOD, clean_session=True)
         self._client.tls_set(str(authority / "ca.crt"), str(authority / f"{GOOD}.crt"), str(authority / f"{GOOD}.key"))
         self._client.on_connect = lambda client, *_: client.subscribe(wire.window_topic(GOOD, "ack"), 1)
@@ -93,10 +105,16 @@ class GoodWindow:
         with self._lock:
             return len(self._sent)
 
-    def waits_s(self) -> float:
-        """How long the oldest of them waits."""
+    def worst_s(self) -> float:
+        """The longest that a fact has waited for its acknowledgement since the last call, be it there or not."""
+        now = time.monotonic()
         with self._lock:
-            return time.monotonic() - min(self._sent.values()) if self._sent else 0.0
+            ages = {seq: now - sent for seq, sent in self._sent.items()}
+            for seq in [seq for seq, age in ages.items() if age > LATE_S]:
+                del self._sent[seq]
+                self.late += 1
+            some, self._looked = self.took[self._looked :], len(self.took)
+        return max([*some, *ages.values()], default=0.0)
 
     def leave(self) -> None:
         """Go politely."""
@@ -166,19 +184,29 @@ def flood(place: Path, seconds: float, *says: str) -> Seen:
         command = [sys.executable, "-m", "tests.ground_flood", str(authority), str(broker.certificate_port), BAD]
         bad = subprocess.Popen([*command, str(seconds), LEDGER, *says], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         pause = threading.Event()
+        listener = threading.Thread(target=_listen, args=(seen, bad, good, pid, broker.pid), daemon=True)
+        listener.start()
         while bad.poll() is None:
             good.press()
             pause.wait(EVERY_S)
             seen.rss_mb = max(seen.rss_mb, memory_mb(pid))
             seen.broker_mb = max(seen.broker_mb, memory_mb(broker.pid))
-        said = bad.communicate()[0]
-        seen.said = [json.loads(line) for line in said.splitlines()]
+        listener.join(10)
+        assert bad.returncode == 0, "the bad window's program failed; what it said stands above"
         pause.wait(2)
         ended.set()
         watch.join(10)
         good.leave()
-        seen.acked_s, seen.unacked, seen.health = good.took, good.untold(), ask(pages)
+        seen.acked_s, seen.unacked, seen.health = good.took, good.late + good.untold(), ask(pages)
     return seen
+
+
+def _listen(seen: Seen, bad: "subprocess.Popen[str]", good: GoodWindow, county: int, broker: int) -> None:
+    """Notes at the end of each kind how the good window fared meanwhile."""
+    assert bad.stdout is not None
+    for line in bad.stdout:
+        memory = {"rss_mb": memory_mb(county, "VmRSS"), "broker_mb": memory_mb(broker, "VmRSS")}
+        seen.said.append({**json.loads(line), "slowest_s": good.worst_s(), **memory})
 
 
 def _watch(seen: Seen, port: int, ended: threading.Event) -> None:
@@ -199,11 +227,12 @@ def _percent(values: list[float], percent: int) -> float:
 
 
 def main() -> None:
-    import tempfile
-
+    arguments = argparse.ArgumentParser(prog="python -m tests.ground_flooded", description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=300.0)
+    arguments.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(SAYS))
+    given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        for line in flood(Path(place), float(sys.argv[1])).lines():
-            print(line)
+        print("\n".join(flood(Path(place), given.seconds, *given.kinds).lines()))
         print(Path(place, "county.log").read_text()[-3000:])
 
 

@@ -14,7 +14,7 @@ from appliance.county.gaps import Gaps, note_answer
 from appliance.county.ledgers import Owner, Owners
 from appliance.county.margins import Number
 from appliance.county.reading import Letter, Misfit, Sighting
-from appliance.county.tables import breaks, facts, meta
+from appliance.county.tables import breaks, facts, ledgers, meta
 from appliance.county.takeover import Damaged, prepare
 from appliance.county.tally import Run, runs_of
 from appliance.window.facts import (
@@ -184,6 +184,11 @@ class Book:
     def due_replays(self, now_us: int) -> list[tuple[str, wire.Order]]:
         """Windows and the orders that are to be published to them now; each is counted as given."""
         return self.gaps.due(now_us)
+
+    def windows(self) -> set[str]:
+        """All that ever brought a fact."""
+        with engine.reading(self.engine) as tx:
+            return set(tx.execute(select(ledgers.c.window).distinct()).scalars())
 
     def counts(self, day: str, windows: Sequence[str] | None = None) -> list[Run]:
         """What happened on a day, of all windows or of some, by runs of sequences."""

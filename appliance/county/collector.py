@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from appliance import wire
 from appliance.county.acks import Acks
 from appliance.county.book import BATCH, Batch, Book, Kept
+from appliance.county.earshot import Earshot
 from appliance.county.inlet import Arrived
 from appliance.county.intake import Intake, Waiting
 from appliance.county.keeper import Away, Keeper, Outcome, batch_of, is_away, words
@@ -39,6 +40,8 @@ BATCH_BYTES: Final = 2 << 20
 """Bytes that a batch has at most, and one message more."""
 LOOK_S: Final = 10.0
 """How often the broker is asked for facts that it keeps; they are cleared."""
+LOOK_AGAIN_S: Final = 2.0
+"""The same when it had some the last time: it tells no more at once than its queue for us holds."""
 PRESENT_S: Final = 5.0
 """The least time between two words that the county is there, however often others say that it is not."""
 SHORT_S: Final = 60.0
@@ -81,6 +84,7 @@ class Collector:
         self._reader = Reader(county)
         self._presence_topic = wire.county_topic(county, "county", "presence").encode()
         self._intake, self._acks, self._keeper = Intake(), Acks(), Keeper(book, self._now_us)
+        self._earshot = Earshot(county, book.windows())
         self._line: Line | None = None
         self._up_since: float | None = None
         self._losses = self._ousted = self._refusals = 0
@@ -90,6 +94,7 @@ class Collector:
         self._oldest: float | None = None
         self._doubted = False
         self._present_at = self._look_at = self._replay_at = 0.0
+        self._littered = False
         self._redating = True
         self.pulse = Pulse()
         """How far behind we are, as it was at the end of the last step."""
@@ -147,8 +152,10 @@ class Collector:
         while line.inlet.more and not self._intake.full and time.monotonic() < until:
             line.move(0.0)
             self._take_in(line)
-        if line.up and self._up_since is None:
-            self._arrive()
+        if line.up:
+            if self._up_since is None:
+                self._arrive(line)
+            self._mind_floods(line)
         until = time.monotonic() + 4 * self._linger
         while not len(self._keeper) and 0 < (before := len(self._intake)) < BATCH and time.monotonic() < until:
             line.move(self._linger)
@@ -161,7 +168,18 @@ class Collector:
         came = [it for it in line.inlet.take() if it.topic != self._presence_topic or self._doubt(it)]
         self._intake.add(came)
         for topic in line.inlet.litter():
+            self._littered = True
             line.clear(topic)
+
+    def _mind_floods(self, line: Line) -> None:
+        before, now = self._earshot.left_out, time.monotonic()
+        for change in self._earshot.turn(self._intake.floods(), now):
+            line.hear(change.hear)
+            line.leave(change.leave)
+        if (left_out := self._earshot.left_out) != before:
+            line.inlet.flush()
+            self._intake.suspect(self._earshot.suspects(now))
+            log.warning("left out because they flood: %s", ", ".join(sorted(left_out)[:20]) or "nobody any more")
 
     def _doubt(self, arrived: Arrived) -> bool:
         """Somebody says for the county that it is there, or that it is not: a will of old, or another collector's."""
@@ -172,9 +190,10 @@ class Collector:
         self._doubted = self._doubted or not said.online
         return False
 
-    def _arrive(self) -> None:
+    def _arrive(self, line: Line) -> None:
         self._up_since = self._present_at = self._look_at = time.monotonic()
         self._doubted = False
+        line.leave(self._earshot.forget())
         self._wall.link(True)
         log.info("connected to %r as %s", self._broker, self._name)
 
@@ -278,6 +297,7 @@ class Collector:
         for misfit in outcome.batch.misfits:
             if misfit.window and misfit.ledger and misfit.seq:
                 have.setdefault((misfit.window, misfit.ledger), []).append(misfit.seq)
+        self._earshot.know({window for window, _ in have} | {it.window for it in outcome.batch.sightings})
         for (window, ledger), seqs in have.items():
             self._acks.add(window, ledger, seqs)
 
@@ -308,8 +328,8 @@ class Collector:
         if self._doubted and now - self._present_at >= PRESENT_S:
             self._doubted, self._present_at = False, now
             line.say_present()
-        if now - self._look_at >= LOOK_S:
-            self._look_at = now
+        if self._earshot.whole and now - self._look_at >= (LOOK_AGAIN_S if self._littered else LOOK_S):
+            self._look_at, self._littered = now, False
             line.look_for_litter()
         if now - self._replay_at >= REPLAY_S:
             self._replay_at = now
@@ -334,6 +354,7 @@ class Collector:
             untold=len(self._acks),
             untold_since=self._acks.oldest,
             dropped=dict(self._intake.dropped),
+            left_out=self._earshot.left_out,
             unkeepable=self._keeper.unkeepable.total(),
             redating=self._redating,
             ousted=self._ousted >= OUSTED and lived < 2 * SHORT_S,

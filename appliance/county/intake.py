@@ -7,12 +7,16 @@ While there is room everything is taken in. When the room is full:
   the modest one comes through what stands before it in the broker's queue; what the greedy one sends is dropped and
   counted. It was not acknowledged, so its facts come again.
 
+Before that a window whose messages take a quarter of the room, or a sixteenth when it was named not long ago, is named
+in `floods` while a modest one is there. Facts that the broker kept are no flood: how many are left is not our doing.
+
 A modest window was heard in the last two minutes, was not greedy in the last minute, and has little here. So a backlog
 of one window, or of many alike, is drained without a loss: then there is nobody to make room for.
 """
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -57,12 +61,15 @@ class Intake:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room, self._greedy, self._modest = room, room // 8, room // 32
+        self._flood, self._flood_again = room // 4, room // 16
+        self._suspects: set[bytes] = set()
         self._queues: dict[bytes, _Queue] = {}
         self._turn: deque[bytes] = deque()
         self._bytes = 0
         self._count = 0
         self._guarded = False
         self._guarded_at = self._swept_at = float("-inf")
+        self._floods: set[bytes] = set()
         self.dropped: Counter[str] = Counter()
         """Messages that were not taken in, by window, since the start."""
 
@@ -91,18 +98,26 @@ class Intake:
                 key = self._admit(key, now)
                 queue = self._queues[key]
             queue.heard = now
-            cost = len(arrived.payload) + (FACT if b"/fact/" in arrived.topic else OTHER)
-            if queue.bytes + cost >= self._greedy:
-                queue.greedy = now
-                if self._bytes >= self._room and self._guards(now):
-                    self.dropped[key.decode("ascii", "replace")] += 1
-                    continue
+            fact = b"/fact/" in arrived.topic
+            cost = len(arrived.payload) + (FACT if fact else OTHER)
+            if queue.bytes + cost >= self._flood_again and self._too_much(key, queue, now, arrived.retained and fact):
+                self.dropped[_name(key)] += 1
+                continue
             if not queue.waiting:
                 self._turn.append(key)
             queue.waiting.append(Waiting(now, arrived))
             queue.bytes += cost
             self._bytes += cost
             self._count += 1
+
+    def floods(self) -> set[tuple[str, str]]:
+        """Windows that flood, and with what, as seen since the last call."""
+        found, self._floods = self._floods, set()
+        return {(_name(key), _part(self._queues[key])) for key in found if key in self._queues}
+
+    def suspect(self, windows: Iterable[str]) -> None:
+        """These have flooded not long ago."""
+        self._suspects = {window.encode() for window in windows}
 
     def take(self, most: int, most_bytes: int) -> list[Waiting]:
         """The oldest of each window in turn, at most so many and about so many bytes, each its share."""
@@ -123,6 +138,19 @@ class Intake:
         """This window sent something that the book refuses."""
         if queue := self._queues.get(window.encode()):
             queue.slow = time.monotonic()
+
+    def _too_much(self, key: bytes, queue: _Queue, now: float, kept: bool) -> bool:
+        """Whether a message is one too many of its window; notes who is greedy, and whose messages are a flood."""
+        again = key in self._suspects
+        if queue.bytes < self._greedy and not again:
+            return False
+        if kept:
+            return True
+        queue.greedy, full = now, self._bytes >= self._room
+        if not (full or again or queue.bytes >= self._flood) or not self._guards(now):
+            return False
+        self._floods.add(key)
+        return full
 
     def _take(self, taken: list[Waiting], share: int, room: int, now: float) -> int:
         """The share of the window whose turn it is, and its bytes."""
@@ -154,14 +182,23 @@ class Intake:
         return key
 
     def _guards(self, now: float) -> bool:
-        """Whether there is a greedy window and a modest one; looked at ten times a second."""
-        if now - self._guarded_at > 0.1:
+        """Whether there is a greedy window and a modest one; looked at twenty times a second."""
+        if now - self._guarded_at > 0.05:
             self._guarded_at = now
             queues = self._queues.values()
             self._guarded = any(now - it.greedy < GREEDY_S for it in queues) and any(
                 now - it.heard < HEARD_S and now - it.greedy > REPENTED_S and it.bytes < self._modest for it in queues
             )
         return self._guarded
+
+
+def _part(queue: _Queue) -> str:
+    """What a flooding window sent last that is still here."""
+    return "fact" if not queue.waiting or b"/fact/" in queue.waiting[-1].arrived.topic else "sight"
+
+
+def _name(key: bytes) -> str:
+    return key.decode("ascii", "replace")
 
 
 def _window(topic: bytes) -> bytes:

@@ -32,6 +32,8 @@ UNCONFIRMED_S: Final = 30.0
 """How long a broker may confirm nothing while it owes us something, before it counts as broken."""
 GREETING_S: Final = 10.0
 """How long a broker may take to let us in and to confirm what we listen to."""
+FILTERS: Final = 200
+"""Filters in one packet."""
 FULL: Final = 1 << 20
 """Bytes that may wait for the socket before we stop reading from it."""
 
@@ -154,6 +156,16 @@ class Line:
         A message that comes while we listen does not say that it was kept as well: only a new subscription tells.
         """
         self._client.subscribe(self._filters(KINDS[:1]))
+
+    def hear(self, filters: Sequence[str]) -> None:
+        """Listen to these too."""
+        for at in range(0, len(filters), FILTERS):
+            self._client.subscribe([(one, 1) for one in filters[at : at + FILTERS]])
+
+    def leave(self, filters: Sequence[str]) -> None:
+        """Listen to these no more."""
+        for at in range(0, len(filters), FILTERS):
+            self._client.unsubscribe(list(filters[at : at + FILTERS]))
 
     def clear(self, topic: bytes) -> None:
         """Make the broker forget what it keeps under this topic."""

@@ -1,7 +1,7 @@
 """How far behind a collector is: what `/healthz` says beside what the wall shows."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +23,8 @@ class Pulse(msgspec.Struct, frozen=True):
     """Since when the oldest acknowledgement waits that was not sent."""
     dropped: Mapping[str, int] = {}
     """Messages that were not taken in because their window flooded, by window."""
+    left_out: Set[str] = frozenset()
+    """Windows that are not listened to for a while because they flood."""
     unkeepable: int = 0
     redating: bool = False
     ousted: bool = False
@@ -46,6 +48,7 @@ def told(pulse: Pulse, late: Sequence[str]) -> dict[str, Any]:
         "untold": pulse.untold,
         "dropped": sum(pulse.dropped.values()),
         "flooding": dict(worst),
+        "left_out": sorted(pulse.left_out)[:NAMED],
         "unkeepable": pulse.unkeepable,
         "redating": pulse.redating,
         "same_name": pulse.ousted,
