@@ -190,8 +190,8 @@ class Liar:
             "at": "2026-11-25T09:14:03+08:00", "version": "1",
             "printer": {"state": "bad", "reason": "x" * 100},
             "pad": {"state": "bad", "stuck": list(range(9000)) if n % 3 else [1, 2, 3, 4, 5]}, "camera": "bad",
-            "clock": {"synced": False}, "outbox": {"depth": n, "oldest_s": 1.0}, "disk_free_mb": 1, "temperature_c": 1.0,
-            "throttled": False, "probes": {}, "documents": {},
+            "clock": {"synced": False}, "outbox": {"depth": n, "oldest_s": 1.0}, "disk_free_mb": 1,
+            "temperature_c": 1.0, "throttled": False, "probes": {}, "documents": {},
         }  # fmt: skip
         return json.dumps(said).encode()
 
@@ -219,9 +219,7 @@ class Liar:
 
     def broken(self) -> Packets:
         """No MQTT: the broker hangs up, and the window comes again."""
-        return self._in_turn(
-            b"\x32\xff\xff\xff\xff\xff", b"\x36\x05\x00\x01tab", b"\x32\x03\x00\xfft", b"\xf0\x00"
-        )
+        return self._in_turn(b"\x32\xff\xff\xff\xff\xff", b"\x36\x05\x00\x01tab", b"\x32\x03\x00\xfft", b"\xf0\x00")
 
     def _in_turn(self, *things: T) -> Iterator[T]:
         while True:

@@ -59,8 +59,8 @@ class Seen:
             f"collector at most {self.rss_mb:.0f} MB, broker at most {self.broker_mb:.0f} MB",
             f"health: {self.health}",
             *(
-                f"{it['says']}: {it['packets']} packets, hung up {it['hung_up']} times, slowest {it['slowest_s']:.3f} s, "
-                f"collector {it['rss_mb']:.0f} MB, broker {it['broker_mb']:.0f} MB"
+                f"{it['says']}: {it['packets']} packets, hung up {it['hung_up']} times, "
+                f"slowest {it['slowest_s']:.3f} s, collector {it['rss_mb']:.0f} MB, broker {it['broker_mb']:.0f} MB"
                 for it in self.said
             ),
         ]
