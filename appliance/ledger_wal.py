@@ -14,6 +14,7 @@ two pages at least, and draws at most one number of each kind. The window goes o
 number is given twice. The log is copied beside the ledger first, for whoever wants to look.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -146,10 +147,20 @@ def add_hole(connection: sqlite3.Connection, low: int, high: int) -> None:
 
 
 def _recovered(path: Path) -> int:
-    """How many frames SQLite took from the log: `mxFrame` of the index header in its shared memory."""
-    with path.with_name(path.name + "-shm").open("rb") as shared:
-        header = shared.read(24)
-    return int(struct.unpack_from("=I", header, 16)[0]) if len(header) == 24 else 0
+    """How many frames SQLite took from the log: `mxFrame` of the index header in the memory that it shares.
+
+    Read where this process has it mapped: a file that is opened and closed loses all locks that a process has on it, and
+    the next program would cut that memory off under us.
+    """
+    shared = os.path.realpath(path) + "-shm"
+    with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as maps:
+        parts = (line.rstrip("\n").split(maxsplit=5) for line in maps)
+        places = [int(it[0].split("-")[0], 16) for it in parts if it[5:] == [shared] and int(it[2], 16) == 0]
+    if not places:
+        raise OSError(errno.ENXIO, "nobody has it open", shared)
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        header = os.pread(memory.fileno(), 24, places[0])
+    return int(struct.unpack_from("=I", header, 16)[0])
 
 
 def _copy(path: Path, log: Path) -> Path:

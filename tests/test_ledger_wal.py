@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -215,6 +216,29 @@ def test_a_kill_alone_is_no_loss(left: Killed, tmp_path: Path) -> None:
         ledger = Ledger.open(copy(left, place, marked), WINDOW)
         assert (ledger.loss, ledger.last_seq) == (None, left.given)
         ledger.close()
+
+
+HELD = """
+import fcntl, sys
+for name, start, length in ((sys.argv[1] + "-shm", 128, 1), (sys.argv[1], 0x40000002, 510)):
+    with open(name, "r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+            print("free:", name)
+        except OSError:
+            pass
+"""
+"""SQLite's locks by which it knows that somebody uses a ledger: another program would else cut the memory both share."""
+
+
+def test_another_program_sees_that_a_window_started_after_a_kill_has_the_ledger_open(
+    left: Killed, tmp_path: Path
+) -> None:
+    path = copy(left, tmp_path, marked=True)
+    with closing(Ledger.open(path, WINDOW)) as ledger:
+        ledger.check(lambda _: False)
+        found = subprocess.run([sys.executable, "-c", HELD, path], capture_output=True, text=True, check=True)
+        assert found.stdout == ""
 
 
 def test_a_loss_is_counted_once_however_often_the_window_is_killed_after_it(left: Killed, tmp_path: Path) -> None:
