@@ -149,7 +149,7 @@ def add_hole(connection: sqlite3.Connection, low: int, high: int) -> None:
 def _recovered(path: Path) -> int:
     """How many frames SQLite took from the log: `mxFrame` of the index header in the memory that it shares.
 
-    Read where this process has it mapped: a file that is opened and closed loses all locks that a process has on it, and
+    Read where this process has it mapped: whoever opens and closes a file gives up all locks of his process on it, and
     the next program would cut that memory off under us.
     """
     shared = os.path.realpath(path) + "-shm"

@@ -46,6 +46,8 @@ MAX_BODY = 256 * 1024
 AHEAD = 2
 AT_ONCE = 64
 """Connections accepted in one round of the loop."""
+YOUNG_S = 1.0
+"""So old a connection is before it counts as idle."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -269,12 +271,21 @@ class _Listener(TcpWSGIServer):
         self.channel_class(self, sock, address, self.adj, map=self._map)
 
     def _make_room(self) -> None:
+        """Cut the oldest of who has most: of the idle, else of those that wait for an answer or have only just come.
+
+        A worker may be slow, and who has just come had no time to ask: of these two the more numerous give way.
+        """
         lines = list(self.active_channels.values())
         held = Counter(line.client for line in lines)
         waiting = [line for line in lines if not line.at_work and not line.watching]
-        if waiting:
-            # Last of all one that has asked and waits for its answer: a worker may only be slow.
-            min(waiting, key=lambda line: (-held[line.client], bool(line.requests), line.since)).handle_close()
+        most = max((held[line.client] for line in waiting), default=0)
+        waiting = [line for line in waiting if held[line.client] == most]
+        asked = [line for line in waiting if line.requests]
+        since = time.monotonic() - YOUNG_S
+        idle = [line for line in waiting if not line.requests and line.since <= since]
+        new = [line for line in waiting if not line.requests and line.since > since]
+        if some := idle or max(new, asked, key=len):
+            min(some, key=lambda line: line.since).handle_close()
 
     def look(self) -> None:
         """Cut the connections that have had their time."""

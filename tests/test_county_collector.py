@@ -167,7 +167,7 @@ def test_two_collectors_are_a_live_spare_of_each_other(mosquitto: Broker, collec
     window.send(pen)
     until(
         lambda: max(it.wall.standing().facts for it in (one, other)) == 200,
-        "the book has each once, and counts it once",
+        "the book counts each once",
     )
     window.until_acked(*range(1, 201))
     assert len(kept(one.book)) == 200

@@ -228,7 +228,7 @@ for name, start, length in ((sys.argv[1] + "-shm", 128, 1), (sys.argv[1], 0x4000
         except OSError:
             pass
 """
-"""SQLite's locks by which it knows that somebody uses a ledger: another program would else cut the memory both share."""
+"""SQLite's locks that say that a ledger is in use: without them another program cuts off the memory that both share."""
 
 
 def test_another_program_sees_that_a_window_started_after_a_kill_has_the_ledger_open(
