@@ -118,7 +118,7 @@ def test_the_firmware_s_own_files_are_added_to_once(card: Path) -> None:
     assert (card / "boot/firmware/config.txt").read_text() == CONFIG_TXT + "\n[all]\ninclude appliance.txt\n"
     cmdline = (card / "boot/firmware/cmdline.txt").read_text()
     # One line: the firmware reads no second one.
-    assert cmdline == CMDLINE.rstrip("\n") + " cgroup_enable=memory\n"
+    assert cmdline == CMDLINE.rstrip("\n") + " cgroup_enable=memory panic=10\n"
 
 
 def test_a_machine_that_is_no_pi_is_left_without_a_boot_folder(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import os
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.lab import machine, places, report, table
 from tests.lab.bench import Lab
 from tests.lab.packages import install_packages
 from tests.lab.progress import tell
-from tests.lab.scenarios import SCENARIOS, Scenario
+from tests.lab.scenarios import LANES, SCENARIOS, Scenario
 from tests.lab.table import Result
 
 
@@ -45,15 +46,30 @@ def main(given: list[str]) -> int:
 
 
 def run(lab: Lab, given: list[str]) -> list[Result]:
-    """Each scenario in turn; without an installed disk the README comes first."""
+    """Each scenario in turn, and at the end two lanes at once; without an installed disk the README comes first."""
     names = [name for name in SCENARIOS if name in given] if given else list(SCENARIOS)
     if "readme" not in names and lab.installed is None:
         names.insert(0, "readme")
+    last = [[name for name in lane if name in names] for lane in LANES]
+    results = _in_turn(lab, [name for name in names if not any(name in lane for lane in last)], len(names))
+    lab.close()
+    lanes = [lab.lane() for _ in last]
+    with ThreadPoolExecutor(len(lanes)) as both:
+        for more in both.map(lambda lane, these: _in_turn(lane, these, len(names)), lanes, last):
+            results += more
+    lab.versions = next((each.versions for each in (lab, *lanes) if each.versions), "")
+    return sorted(results, key=lambda it: names.index(it.name))
+
+
+def _in_turn(lab: Lab, names: list[str], of: int) -> list[Result]:
     results = []
-    for number, name in enumerate(names, 1):
-        tell(f"== {name} ({number} of {len(names)})")
-        results.append(_one(lab, name, SCENARIOS[name]))
-        tell(f"== {'  '.join(results[-1].row())}")
+    try:
+        for name in names:
+            tell(f"== {name} (one of {of})")
+            results.append(_one(lab, name, SCENARIOS[name]))
+            tell(f"== {'  '.join(results[-1].row())}")
+    finally:
+        lab.close()
     return results
 
 

@@ -1,5 +1,6 @@
 """What scenarios stand on: the image, the installed disk, and machines that are switched on when one is needed."""
 
+import copy
 import shutil
 import time
 from pathlib import Path
@@ -32,6 +33,14 @@ class Lab:
         self._machines: list[Machine] = []
         self._printers: list[Printer] = []
         self._shared: tuple[Machine, Printer] | None = None
+        # A machine whose pages are live, left by one scenario for the next: until they are takes minutes.
+        self.screens: Machine | None = None
+
+    def lane(self) -> "Lab":
+        """The same image, disk and folder with machines of its own, for scenarios that run beside others."""
+        other = copy.copy(self)
+        other._machines, other._printers, other._shared, other.screens = [], [], None, None
+        return other
 
     # ---- disks
 
@@ -97,11 +106,11 @@ class Lab:
 
     def drop(self) -> None:
         """After a failure nobody knows what state the machines are in: the next scenario gets fresh ones."""
-        self._shared = None
         self.close()
 
     def close(self) -> None:
         """Switch everything off."""
+        self._shared = self.screens = None
         while self._printers:
             self._printers.pop().close()
         while self._machines:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tests.lab import qmp
 from tests.lab.image import Image
+from tests.lab.places import ROOT
 
 # What takes a Pi a second takes this machine twenty.
 BOOT_S = 240
@@ -23,6 +24,12 @@ PRINTER = {"driver": "usb-serial", "chardev": "printer", "id": "printer", "bus":
 
 # Drivers of a PC that a Pi has not; each takes a second of the boot here.
 NOT_ON_A_PI = "module_blacklist=kvm_amd,kvm,powernow_k8,pcspkr,i2c_i801,iTCO_wdt,cfg80211,psmouse,lpc_ich"
+# Where there is no cmdline.txt, the kernel is told here what `make install` adds to a Pi's.
+SHIPPED = [
+    word
+    for word in (ROOT / "firmware_config/boot/cmdline.txt").read_text(encoding="utf-8").splitlines()
+    if not word.startswith("#")
+]
 
 
 class Failed(Exception):
@@ -183,6 +190,7 @@ class Machine:
             "console=ttyS0,115200",
             "mitigations=off",
             NOT_ON_A_PI,
+            *SHIPPED,
             *heads,
             *start.words,
         ]

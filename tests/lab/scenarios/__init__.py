@@ -26,3 +26,6 @@ SCENARIOS: dict[str, Scenario] = {
     "power": power.power,
     "reinstall": again.reinstall,
 }
+
+LANES = (("power",), ("clock", "read-only", "reinstall"))
+"""What comes last and two at a time, because it measures nothing shorter than a boot and mostly waits for one."""
