@@ -34,8 +34,10 @@ FACTS_A_FRAME = 16
 HEADER, FRAME = struct.Struct(">8I"), struct.Struct(">6I")
 BIG_ENDIAN = 0x377F0683
 PAGE = 4096
-OLDER = 1 << 20
+OLDER = 1 << 16
 """So many times a log may have begun anew, each adding one to its first salt, for what is left of it to be known."""
+PAGES = 1 << 24
+"""No ledger has so many pages (64 GiB): a frame that says so, or that says page 0, is nothing that SQLite wrote."""
 
 Pair = tuple[int, int]
 
@@ -59,9 +61,10 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """One frame of the log: its number from 1, whether it ends a commit, its salts, its checksum, all its bytes."""
+    """One frame of the log: its number from 1, its page, whether it ends a commit, salts, checksum, all its bytes."""
 
     number: int
+    page: int
     commits: bool
     salts: Pair
     sums: Pair
@@ -195,7 +198,7 @@ def _last(frames: Iterator[Frame], whose: Pair, sums: Pair, big_endian: bool) ->
     last, lost, alive = 0, False, True
     for frame in frames:
         goes_on = alive and _goes_on(frame, sums, big_endian)
-        ours = frame.salts == whose or goes_on or not _older(frame.salts, whose)
+        ours = frame.salts == whose or goes_on or not _older(frame, whose)
         if ours:
             last = frame.number
             lost |= not (frame.salts == whose and goes_on and not frame.commits)
@@ -207,14 +210,14 @@ def _last(frames: Iterator[Frame], whose: Pair, sums: Pair, big_endian: bool) ->
 def _frames(file: int, first: int) -> Iterator[Frame]:
     number, length = first, FRAME.size + PAGE
     while len(raw := os.pread(file, length, HEADER.size + (number - 1) * length)) == length:
-        _, pages, *salts, one, two = FRAME.unpack_from(raw)
-        yield Frame(number, pages != 0, (salts[0], salts[1]), (one, two), raw)
+        page, pages, *salts, one, two = FRAME.unpack_from(raw)
+        yield Frame(number, page, pages != 0, (salts[0], salts[1]), (one, two), raw)
         number += 1
 
 
-def _older(salts: Pair, whose: Pair) -> bool:
+def _older(frame: Frame, whose: Pair) -> bool:
     """Whether a former log left this: each log adds one to the first salt of the log before."""
-    return 0 < (whose[0] - salts[0]) % (1 << 32) < OLDER
+    return 0 < frame.page < PAGES and 0 < (whose[0] - frame.salts[0]) % (1 << 32) < OLDER
 
 
 def _goes_on(frame: Frame, sums: Pair, big_endian: bool) -> bool:

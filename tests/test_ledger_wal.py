@@ -16,7 +16,7 @@ import pytest
 from appliance import wire
 from appliance.counter import Counter
 from appliance.ledger import Ledger
-from appliance.ledger_wal import FRAME, HEADER, PAGE, Loss, checksum
+from appliance.ledger_wal import BIG_ENDIAN, FRAME, HEADER, PAGE, Loss, checksum
 from appliance.window.rules import Rules
 from tests.conftest import WINDOW, HandClock
 from tests.test_ledger import AT, stray
@@ -188,6 +188,34 @@ def test_nor_after_a_power_cut_that_took_the_mark_as_well(left: Killed, tmp_path
         damaged(copy(left, place, marked=False), HARMS[kind], at)
         ledger, _ = goes_on_beyond(place / "ledger.db", left)
         ledger.close()
+
+
+def resalt(log: Path, first: int) -> None:
+    """Make this the log's first salt, as SQLite's dice may fall, with all the sums that follow from it."""
+    content = bytearray(log.read_bytes())
+    places = present(log)
+    struct.pack_into(">I", content, 16, first)
+    big = HEADER.unpack_from(content)[0] == BIG_ENDIAN
+    sums = checksum(bytes(content[:24]), (0, 0), big)
+    struct.pack_into(">2I", content, 24, *sums)
+    for at in places:
+        struct.pack_into(">I", content, at + 8, first)
+        sums = checksum(bytes(content[at : at + 8] + content[at + FRAME.size : at + LENGTH]), sums, big)
+        struct.pack_into(">2I", content, at + 16, *sums)
+    log.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["zeroed header", "zeroed frame", "zeroed to the end"])
+def test_nor_when_the_salts_are_so_low_that_zeros_look_like_a_former_log(left: Killed, tmp_path: Path, kind: str) -> None:
+    path = copy(left, tmp_path, marked=False)
+    log = path.with_name(path.name + "-wal")
+    last = present(log)[-1]
+    resalt(log, 1000)
+    assert present(log)[-1] == last
+    damaged(path, HARMS[kind], last)
+    ledger, loss = goes_on_beyond(path, left)
+    assert loss
+    ledger.close()
 
 
 @pytest.mark.parametrize("at", range(0, HEADER.size, 4))
