@@ -206,7 +206,9 @@ def resalt(log: Path, first: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zeroed header", "zeroed frame", "zeroed to the end"])
-def test_nor_when_the_salts_are_so_low_that_zeros_look_like_a_former_log(left: Killed, tmp_path: Path, kind: str) -> None:
+def test_nor_when_the_salts_are_so_low_that_zeros_look_like_a_former_log(
+    left: Killed, tmp_path: Path, kind: str
+) -> None:
     path = copy(left, tmp_path, marked=False)
     log = path.with_name(path.name + "-wal")
     last = present(log)[-1]
