@@ -245,7 +245,7 @@ def test_an_absent_device_is_a_sentence_and_a_fact_and_nothing_stops(window: Pro
     window.change(old, new)
     window.start()
     until(lambda: "device.failed" in window.facts(), 20, str(window.facts()))
-    until(lambda: re.search(r"打印机|高拍仪", window.troubles()), what="the clerk is told, after the fact is on the card")
+    until(lambda: re.search(r"打印机|高拍仪", window.troubles()), what="the clerk is told once it is on the card")
     window.post("/act/arrive", "number=0107")
     assert window.health()["ok"]
 
