@@ -2,7 +2,7 @@
 
 | what a client may hold | bound |
 |---|---|
-| connections of all clients together | the viewers and `beside`; beyond it who has most loses his oldest idle one |
+| connections of all clients together | the viewers and `beside`; beyond it who has most gives one up, or all wait |
 | a request that does not come to its end | `request_s` from its first byte |
 | a connection on which nothing is asked | `idle_s` |
 | an answer that is not fetched | `answer_s`; it waits in memory and never keeps a worker |
@@ -11,7 +11,8 @@
 | workers | each client's requests wait in a queue of their own, and the queues take turns |
 
 A client is an address, of IPv6 its /64. For a connection from this machine it is the one that the proxy here names.
-A connection that a worker is busy with is never cut to make room. Durations are monotonic: a Pi's clock jumps.
+A connection that a worker is busy with is never cut to make room, and one that has had no time to ask or to be answered
+only when the workers are late: whoever is accepted is answered once. Durations are monotonic: a Pi's clock jumps.
 """
 
 import copy
@@ -46,8 +47,8 @@ MAX_BODY = 256 * 1024
 AHEAD = 2
 AT_ONCE = 64
 """Connections accepted in one round of the loop."""
-YOUNG_S = 1.0
-"""So old a connection is before it counts as idle."""
+YOUNG_S, LATE_S = 0.1, 3.0
+"""The time that a connection has for its next word before it counts as idle, and the workers for its first answer."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -139,7 +140,7 @@ class Line(HTTPChannel):
 
     def __init__(self, server: "_Listener", sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:  # noqa: A002
         self.client = client_of(addr[0])
-        self.at_work = False
+        self.at_work = self.answered = False
         self.since = self._flowed = time.monotonic()
         self._farewell: Callable[[], None] | None = None
         super().__init__(server, sock, addr, adj, map)
@@ -197,7 +198,7 @@ class Line(HTTPChannel):
                 super().service()
         finally:
             self.since = time.monotonic()
-            self.at_work = False
+            self.at_work, self.answered = False, True
 
     def handle_close(self) -> None:
         super().handle_close()
@@ -244,23 +245,32 @@ class _Listener(TcpWSGIServer):
     _deaf_until = 0.0
 
     def readable(self) -> bool:
-        return bool(self.accepting) and time.monotonic() >= self._deaf_until
+        return (
+            bool(self.accepting) and time.monotonic() >= self._deaf_until and (not self._full() or bool(self._spare()))
+        )
 
     def handle_accept(self) -> None:
-        """Take who waits at the port, and make room for them."""
+        """Take who waits at the port, as long as there is room or somebody who can make room."""
         for _ in range(AT_ONCE):
+            spare = self._spare() if self._full() else None
+            if self._full() and not spare:
+                return
             try:
                 accepted = self.accept()
             except OSError:
                 # No file descriptor is left. The port stays readable, so without a pause this would turn for ever.
-                self._make_room()
+                if spare := self._spare():
+                    spare.handle_close()
                 self._deaf_until = time.monotonic() + 0.1
                 return
             if accepted is None:
                 return
+            if spare:
+                spare.handle_close()
             self._take(*accepted)
-            if len(self.active_channels) > self.limit:
-                self._make_room()
+
+    def _full(self) -> bool:
+        return len(self.active_channels) >= self.limit
 
     def _take(self, sock: socket.socket, address: Any) -> None:
         try:
@@ -270,22 +280,16 @@ class _Listener(TcpWSGIServer):
             return
         self.channel_class(self, sock, address, self.adj, map=self._map)
 
-    def _make_room(self) -> None:
-        """Cut the oldest of who has most: of the idle, else of those that wait for an answer or have only just come.
-
-        A worker may be slow, and who has just come had no time to ask: of these two the more numerous give way.
-        """
-        lines = list(self.active_channels.values())
+    def _spare(self) -> Line | None:
+        """The connection that can be cut for another: of who has most, the oldest idle one if there is one."""
+        lines = [line for line in list(self.active_channels.values()) if not line.watching]
         held = Counter(line.client for line in lines)
-        waiting = [line for line in lines if not line.at_work and not line.watching]
-        most = max((held[line.client] for line in waiting), default=0)
-        waiting = [line for line in waiting if held[line.client] == most]
-        asked = [line for line in waiting if line.requests]
-        since = time.monotonic() - YOUNG_S
-        idle = [line for line in waiting if not line.requests and line.since <= since]
-        new = [line for line in waiting if not line.requests and line.since > since]
-        if some := idle or max(new, asked, key=len):
-            min(some, key=lambda line: line.since).handle_close()
+        most = max(held.values(), default=0)
+        lines = [line for line in lines if not line.at_work and held[line.client] == most]
+        now = time.monotonic()
+        idle = [line for line in lines if not line.requests and now - line.since >= YOUNG_S]
+        again = [line for line in lines if line.requests and (line.answered or now - line.since >= LATE_S)]
+        return min(idle or again, key=lambda line: line.since, default=None)
 
     def look(self) -> None:
         """Cut the connections that have had their time."""
@@ -299,8 +303,8 @@ class _Listener(TcpWSGIServer):
 
     def patience(self, longest: float) -> float:
         """How long the loop may sleep: not past the next look while there is anything to look at."""
-        if self._deaf_until > time.monotonic():
-            return min(longest, 0.1)
+        if self._deaf_until > time.monotonic() or self._full():
+            return min(longest, YOUNG_S)
         lines = self.active_channels.values()
         return longest if all(line.quiet() for line in lines) else min(longest, self.bounds.look_s)
 

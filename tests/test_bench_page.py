@@ -232,7 +232,7 @@ def test_a_receipt_is_printed_and_lies_in_the_tray(bench: Page, panel: Page) -> 
     picture = Image.open(io.BytesIO(answer.body())).convert("L")
     assert min(picture.size) >= 384
     assert 0.01 < sum(picture.histogram()[:128]) / (picture.width * picture.height) < 0.5
-    assert bench.evaluate("document.querySelector('#bench-tray img').naturalWidth") == picture.width
+    expect(slips.first).to_have_js_property("naturalWidth", picture.width)
 
 
 @pytest.mark.parametrize(("part", "words"), [("#paper", "打印机缺纸"), ("#cable", "没有找到打印机")])

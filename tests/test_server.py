@@ -174,6 +174,21 @@ def test_a_request_that_waits_for_its_answer_is_not_cut_for_idle_connections_of_
         assert status(waiting) == 200
 
 
+def test_who_has_asked_is_answered_however_many_of_the_same_client_ask_after_it() -> None:
+    """The clerk's own touch, while another program of this machine asks again and again."""
+    with a_site(NEVER, workers=1, viewers=0) as ground:
+        ground.open(b"GET /gate HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        until(lambda: ground.asked)
+        waiting = ground.open(ASK)
+        until(lambda: ground.unread(waiting) == 0)
+        for _ in range(200):
+            ground.open(ASK)
+        until(lambda: len(ground.connections()) == ground.limit)
+        ground.gate.set()
+        assert status(waiting) == 200
+        assert ground.answers()
+
+
 def test_requests_that_wait_for_a_worker_keep_nobody_out() -> None:
     """More of them than places, from one client: another's is the next but one, however many wait before it."""
     with a_site(NEVER, workers=1, viewers=0) as ground:
