@@ -19,6 +19,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import wire
+from appliance.courier.flight import PASSED_OVER_S
 from appliance.window.facts import RatingGiven
 from tests.conftest import until
 from tests.ground_broker import Broker, make_authority
@@ -67,11 +68,16 @@ class Seen:
 
 
 class GoodWindow:
-    """A window's connection that tells a fact ten times a second, and remembers when the county acknowledged each."""
+    """A window's connection that tells a fact ten times a second, and remembers when the county acknowledged each.
+
+    What the county passes over goes again, once, as a window's courier has it.
+    """
 
     def __init__(self, authority: Path, port: int) -> None:
         self._pen = Pen(GOOD, LEDGER)
         self._sent: dict[int, float] = {}
+        self._passed: dict[int, float] = {}
+        self._again = 0
         self._lock = threading.Lock()
         self.took: list[float] = []
         self._looked = self.late = 0
@@ -92,12 +98,21 @@ class GoodWindow:
                 for seq in range(first, last + 1):
                     if (sent := self._sent.pop(seq, None)) is not None:
                         self.took.append(now - sent)
+            newest = max((last for _, last in ack.seqs), default=0)
+            for seq in self._sent:
+                if seq < newest:
+                    self._passed.setdefault(seq, now + PASSED_OVER_S)
 
     def press(self) -> None:
         """One fact more."""
         self._pen.write(RatingGiven(visit="20261122-0001", grade=5))
         with self._lock:
             self._sent[len(self._pen.written)] = time.monotonic()
+            now = time.monotonic()
+            again = [seq for seq, due in self._passed.items() if due <= now and seq in self._sent and seq > self._again]
+        for seq in sorted(again):
+            self._again = seq
+            self._client.publish(*self._pen.written[seq - 1], qos=1)
         self._client.publish(*self._pen.written[-1], qos=1)
 
     def untold(self) -> int:

@@ -85,14 +85,34 @@ def test_the_county_owes_an_answer_from_the_first_fact_that_went_until_it_gives_
     assert flight.owes_since == NEVER
 
 
-def test_a_fact_that_was_passed_over_is_no_sign_of_a_dead_county_until_it_goes_again() -> None:
+def test_a_fact_that_was_passed_over_is_no_sign_of_a_dead_county_until_it_goes_a_third_time() -> None:
     flight = Flight[One](horizon=0)
     for seq in (1, 2, 3):
         flight.launch(One(seq), 1.0, 0.5)
     flight.land([(2, 3)], 2.0)
     assert flight.owes_since == NEVER
-    flight.launch(One(1), 11.0, 0.5)
-    assert flight.owes_since == 11.0
+    flight.launch(One(1), 2.5, 0.5)
+    assert flight.owes_since == NEVER
+    flight.launch(One(1), 22.5, 0.5)
+    assert flight.owes_since == 22.5
+
+
+def test_a_fact_that_was_passed_over_goes_again_after_half_a_second_once() -> None:
+    flight = Flight[One](horizon=0)
+    for seq in (1, 2, 3, 4):
+        flight.launch(One(seq), 0.0, 0.5)
+    flight.land([(3, 3)], 1.0)
+    assert flight.next_due() <= 1.5
+    assert flight.due(1.4) == []
+    assert flight.due(1.5) == [One(1), One(2)]
+    flight.land([(4, 4)], 1.5)
+    for seq in (1, 2):
+        flight.launch(One(seq), 1.5, 0.5)
+    assert flight.owes_since == NEVER
+    flight.launch(One(5), 1.6, 0.5)
+    flight.land([(5, 5)], 1.7)
+    assert flight.due(20.0) == [], "they have their growing patience now"
+    assert flight.due(21.5) == [One(1), One(2)]
 
 
 def test_the_oldest_waits_since_the_connection_if_it_is_old_and_since_it_went_if_it_is_live() -> None:

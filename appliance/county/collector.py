@@ -18,9 +18,10 @@ from appliance import wire
 from appliance.county.acks import Acks
 from appliance.county.book import BATCH, Batch, Book, Kept
 from appliance.county.earshot import Earshot
+from appliance.county.engine import is_away, words
 from appliance.county.inlet import Arrived
 from appliance.county.intake import Intake, Waiting
-from appliance.county.keeper import Away, Keeper, Outcome, batch_of, is_away, words
+from appliance.county.keeper import Away, Keeper, Outcome, batch_of
 from appliance.county.line import Broker, Line, Lost
 from appliance.county.presence import heeded
 from appliance.county.pulse import Pulse

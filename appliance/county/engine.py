@@ -7,8 +7,19 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    ProgrammingError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from appliance.county.reading import LONGEST
 from appliance.county.rows import Odd
 
 BUSY_MS: Final = 2000
@@ -20,6 +31,8 @@ Add = Callable[[Connection, Sequence[tuple[Any, ...]]], int]
 """Adds rows, passes over those whose key is there, and says how many it added."""
 Insert = Any
 """SQLAlchemy's insert of one dialect; only these know ON CONFLICT, and their types have no common parent."""
+
+_OF_A_ROW: Final = (DataError, IntegrityError, NotSupportedError)
 
 
 class Unusable(Exception):
@@ -74,6 +87,25 @@ def reading(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             tx.exec_driver_sql("SET LOCAL statement_timeout = 0")
         yield tx
+
+
+def is_away(error: Exception) -> bool:
+    """Whether it is the database that takes nothing now, and not one row that it will never take."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if isinstance(error, ProgrammingError):
+        return bool(state)  # a table or a right is missing; without a state the driver itself refuses a value
+    # 54: a limit of the program, such as an index entry that is too large, which psycopg calls operational.
+    return not isinstance(error, _OF_A_ROW) and state[:2] != "54"
+
+
+def words(error: Exception) -> str:
+    """What went wrong, as it may stand in a table: short and without U+0000."""
+    said = str(error.orig) if isinstance(error, StatementError) and error.orig else f"{type(error).__name__}: {error}"
+    return said.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:LONGEST]
 
 
 def adder(engine: Engine, table: Table) -> Add:

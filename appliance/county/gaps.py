@@ -146,8 +146,11 @@ class Gaps:
         """Look, and rest a second; what goes wrong here is told and tried again, and stops nobody."""
         try:
             self.look(time.time_ns() // 1000)
-        except Exception:
-            log.exception("gaps cannot be looked for")
+        except Exception as error:
+            if engines.is_away(error):
+                log.warning("the book does not let gaps be looked for: %s", engines.words(error))
+            else:
+                log.exception("gaps cannot be looked for")
         time.sleep(1.0)
 
     def look(self, now_us: int) -> bool:

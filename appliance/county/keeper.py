@@ -12,19 +12,17 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError, StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from appliance import wire
 from appliance.county.book import Batch, Book, Kept
-from appliance.county.reading import LONGEST, Letter, Misfit, Sighting
+from appliance.county.engine import is_away, words
+from appliance.county.reading import Letter, Misfit, Sighting
 
 log = logging.getLogger("appliance.county")
 
 Message = Letter | Sighting | Misfit
 WORK_S: Final = 0.25
 """How long batches are halved before somebody looks at the line again."""
-_OF_A_ROW: Final = (DataError, IntegrityError, NotSupportedError)
 
 
 class Away(Exception):
@@ -96,25 +94,6 @@ class Keeper:
                 if is_away(again):
                     raise Away(words(again)) from again
         self.unkeepable[message.window or ""] += 1
-
-
-def is_away(error: Exception) -> bool:
-    """Whether it is the database that takes nothing now, and not one row that it will never take."""
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, PoolTimeout)
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if isinstance(error, ProgrammingError):
-        return bool(state)  # a table or a right is missing; without a state the driver itself refuses a value
-    # 54: a limit of the program, such as an index entry that is too large, which psycopg calls operational.
-    return not isinstance(error, _OF_A_ROW) and state[:2] != "54"
-
-
-def words(error: Exception) -> str:
-    """What went wrong, as it may stand in a table: short and without U+0000."""
-    said = str(error.orig) if isinstance(error, StatementError) and error.orig else f"{type(error).__name__}: {error}"
-    return said.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:LONGEST]
 
 
 def messages(batch: Batch) -> list[Message]:

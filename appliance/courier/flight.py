@@ -7,6 +7,8 @@ The rules:
   in 112 of the 128 places; while old ones wait, the other 16 are for live ones, so that neither starves the other.
 - What stays unacknowledged goes again, byte for byte the same, after 10 s, then 20, 40, 60, 60, …, a fifth more or
   less by chance, so that a county that comes back is not met by every window in the same second.
+- What the county has passed over, by acknowledging a fact that went later, was most likely thrown away by a broker
+  that somebody floods: it goes again after half a second, once, and then as above. Nothing is owed for that once.
 - The county *owes* an answer from the first fact that went since it last acknowledged one. An acknowledgement answers
   for all that went before the newest fact that it names: those were passed over, which is no sign of a dead county.
 """
@@ -17,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 WINDOW = 128
 RESERVED = 16
+PASSED_OVER_S = 0.5
 NEVER = float("inf")
 
 
@@ -36,13 +39,17 @@ F = TypeVar("F", bound=Fact)
 
 @dataclass(slots=True)
 class Sent(Generic[F]):
-    """A fact under way: how often it went, when it went first and goes again (monotonic seconds), its last turn."""
+    """A fact under way: how often it went, when it went first and goes again (monotonic seconds), its last turn.
+
+    `passed` once the county has passed it over and it has not gone again since.
+    """
 
     fact: F
     times: int
     first: float
     due: float
     turn: int
+    passed: bool = False
 
 
 def backoff(failures: int, chance: float, first: float = 1.0, last: float = 60.0) -> float:
@@ -107,9 +114,12 @@ class Flight(Generic[F]):
         again = self._sent.get(fact.seq)
         times, first = (again.times + 1, again.first) if again else (1, now)
         due = now + patience(times, chance, self._first, self._last)
+        self._due_from = min(self._due_from, due)
+        if again and again.passed:
+            self._sent[fact.seq] = Sent(fact, times, first, due, again.turn)
+            return
         self._turn += 1
         self._sent[fact.seq] = Sent(fact, times, first, due, self._turn)
-        self._due_from = min(self._due_from, due)
         self.owes_since = min(self.owes_since, now)
         if again:
             return
@@ -127,6 +137,10 @@ class Flight(Generic[F]):
             return 0
         newest = max(self._sent.pop(seq).turn for seq in landed)
         self._old_under_way -= sum(seq <= self.horizon for seq in landed)
+        for sent in self._sent.values():
+            if sent.times == 1 and sent.turn < newest:
+                sent.passed, sent.due = True, min(sent.due, now + PASSED_OVER_S)
+                self._due_from = min(self._due_from, sent.due)
         self.owes_since = now if any(sent.turn > newest for sent in self._sent.values()) else NEVER
         return len(landed)
 
