@@ -278,12 +278,31 @@ def test_a_revoked_certificate_is_not_spoken_to(tmp_path: Path, authority: Path)
         room.enter(ONE, refused=True)
 
 
-def test_what_is_retained_survives_a_restart_of_the_broker(tmp_path: Path, authority: Path) -> None:
+def test_what_somebody_left_at_the_broker_is_gone_once_it_begins_anew(tmp_path: Path, authority: Path) -> None:
     broker = Broker(tmp_path, authority, NAMES)
     broker.write()
     with broker.running(), ExitStack() as stack:
-        Room(broker, stack).enter(ONE).say(own(ONE, "status"), b"still here", retain=True)
-    with broker.running(), ExitStack() as stack:
+        Room(broker, stack).enter(ONE).say(own(ONE, "status"), b"yesterday", retain=True)
         county = Room(broker, stack).enter(COUNTY)
         county.hear(wire.county_topic(COUNTY, "#"))
-        until(lambda: (own(ONE, "status"), b"still here") in county.heard, "the retained status")
+        until(lambda: (own(ONE, "status"), b"yesterday") in county.heard, "the retained status")
+    with broker.running(), ExitStack() as stack:
+        room = Room(broker, stack)
+        county = room.enter(COUNTY)
+        county.hear(wire.county_topic(COUNTY, "#"))
+        room.enter(TWO).say(own(TWO, "status"), b"today", retain=True)
+        until(lambda: (own(TWO, "status"), b"today") in county.heard, "a status of today")
+        assert {topic for topic, _ in county.heard} == {own(TWO, "status")}
+
+
+def test_a_message_larger_than_the_contract_allows_is_not_kept(tmp_path: Path, authority: Path) -> None:
+    broker = Broker(tmp_path, authority, NAMES)
+    broker.write()
+    with broker.running(), ExitStack() as stack:
+        room = Room(broker, stack)
+        county, window = room.enter(COUNTY), room.enter(ONE)
+        county.hear(wire.county_topic(COUNTY, "#"))
+        window.say(own(ONE, "fact", "x"), b"x" * (wire.MAX_PAYLOAD + 1), retain=True)
+        window.say(own(ONE, "fact", "x"), b"y" * wire.MAX_PAYLOAD, retain=True)
+        until(lambda: county.heard, "what is as large as it may be")
+        assert [payload[:1] for _, payload in county.heard] == [b"y"]
