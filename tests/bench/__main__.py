@@ -24,7 +24,10 @@ PARTS = {
     "standing": "E5, E6, E7: memory, idle processor time, start",
     "sight": "press → lamp, press → the county's wall",
     "collector": "C1: draining a backlog at the county",
+    "postgresql": "C2: the same into PostgreSQL",
+    "node_red": "C3: the same beside Node-RED, and what a kill costs",
     "memory": "C4: the collector's memory with a large backlog of today",
+    "burst": "C8: a burst from 2000 windows",
     "overtaken": "F1: a batch of overtaken facts in a large book",
 }
 ROUNDS = 5

@@ -1,7 +1,8 @@
-"""The ends that drain a backlog: `python -m tests.bench.drains NAME PORT DATABASE COUNT` prints one line of JSON.
+"""The ends that drain a backlog: `python -m tests.bench.drains NAME PORT URL COUNT` prints one line of JSON.
 
 `ours` is the collector as it runs at a county. The others are the least that one would write: paho with batches or with
-a row a commit, and a bare reader of MQTT, all with SQLite in WAL mode and synchronous=FULL. Imports are not measured.
+a row a commit, and a bare reader of MQTT, all with SQLite in WAL mode and synchronous=FULL; and paho with batches that
+PostgreSQL's COPY puts into a temporary table. URL is SQLAlchemy's. Imports are not measured.
 """
 
 import json
@@ -28,6 +29,8 @@ CLIENTS = {
     "batched_small": "batched-small",
     "single": "single",
     "bare_small": "bare-small",
+    "copied": "copied",
+    "node_red": "node-red-keeper",
 }
 FACTS, SMALL = f"windows/v1/{COUNTY}/+/fact/#", f"bench/v1/{COUNTY}/+/fact/#"
 """Where true facts are published, and payloads of 200 bytes."""
@@ -58,20 +61,28 @@ class Watch:
         return {"took": time.monotonic() - self._began, "cpu": time.process_time() - self._cpu, "peak_mb": peak / 1024}
 
 
-def drain_ours(port: int, database: Path, count: int) -> dict[str, float]:
-    """The collector itself: validated, deduplicated, chained, counted for the wall, acknowledged."""
+def drain_ours(port: int, url: str, count: int) -> dict[str, float]:
+    """The collector itself: validated, deduplicated, chained, counted for the wall, acknowledged.
+
+    `unconfirmed` are the most of its acknowledgements that the broker had not confirmed, `hung_up` how often it came
+    anew.
+    """
     from appliance.county.book import Book
     from appliance.county.collector import Collector
-    from appliance.county.line import Broker
+    from appliance.county.line import OWED, Broker, Line
     from appliance.county.wall import Wall
 
-    book = Book(f"sqlite:///{database}")
+    book = Book(url)
     wall = Wall(book, time.time_ns() // 1000)
     collector = Collector(COUNTY, Broker(host=LOOPBACK, port=port), book, wall)
+    unconfirmed, lines = 0, set[Line]()
     watch = Watch()
-    while wall.standing().facts < count:
+    while wall.standing().facts < count or collector.pulse.untold:
         collector.step()
-    said = watch.read()
+        if line := collector._line:
+            lines.add(line)
+            unconfirmed = max(unconfirmed, OWED - line.room)
+    said = watch.read() | {"unconfirmed": unconfirmed, "hung_up": len(lines) - 1}
     collector.close()
     book.close()
     return said
@@ -130,6 +141,51 @@ def drain_paho(name: str, port: int, database: Path, count: int) -> dict[str, fl
     return watch.read()
 
 
+def drain_copied(name: str, port: int, url: str, count: int) -> dict[str, float]:
+    """paho with batches, each copied to a temporary table and from there into the table of facts, acknowledged."""
+    import psycopg
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=CLIENTS[name], clean_session=False)
+    waiting, seen = list[tuple[str, int, bytes]](), [0]
+    read = msgspec.json.Decoder(Named)
+    with psycopg.connect(url.replace("+psycopg", "")) as base:
+        base.execute("CREATE TABLE copied (ledger text, seq bigint, payload bytea, PRIMARY KEY (ledger, seq))")
+        base.execute("CREATE TEMPORARY TABLE batch (ledger text, seq bigint, payload bytea) ON COMMIT DELETE ROWS")
+        base.commit()
+
+        def keep() -> None:
+            if not waiting:
+                return
+            with base.cursor().copy("COPY batch FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(("text", "int8", "bytea"))
+                for row in waiting:
+                    copy.write_row(row)
+            base.execute("INSERT INTO copied SELECT * FROM batch ON CONFLICT DO NOTHING")
+            base.commit()
+            ack = wire.Ack(ledger=waiting[0][0], seqs=wire.runs([seq for _, seq, _ in waiting]))
+            client.publish(f"{topics(name).split('+')[0]}ack", wire.encode(ack), 1)
+            waiting.clear()
+
+        def take(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+            seen[0] += 1
+            ledger, seq = read.decode(message.payload).id.split("-")
+            waiting.append((ledger, int(seq), bytes(message.payload)))
+            if len(waiting) >= BATCH:
+                keep()
+
+        client.on_message = take
+        client.max_inflight_messages_set(0)
+        watch = Watch()
+        client.connect(LOOPBACK, port, 60)
+        while seen[0] < count:
+            before = seen[0]
+            client.loop(0.05)
+            if seen[0] == before:
+                keep()
+        keep()
+        return watch.read()
+
+
 def drain_bare(name: str, port: int, database: Path, count: int) -> dict[str, float]:
     """The ceiling: reads PUBLISH packets out of a socket, and does nothing else that MQTT asks for but PUBACK."""
     shelf, seen = Shelf(database), 0
@@ -167,9 +223,11 @@ def connect_packet(client: str, *, clean: bool) -> bytes:
 
 
 def main() -> None:
-    name, port, database, count = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    name, port, url, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    database = Path(url.removeprefix("sqlite:///"))
     drains: dict[str, Callable[[], dict[str, float]]] = {
-        "ours": lambda: drain_ours(port, database, count),
+        "ours": lambda: drain_ours(port, url, count),
+        "copied": lambda: drain_copied(name, port, url, count),
         "bare_small": lambda: drain_bare(name, port, database, count),
     }
     print(json.dumps(drains.get(name, lambda: drain_paho(name, port, database, count))()))

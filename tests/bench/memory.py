@@ -4,8 +4,8 @@ Both are queued at one mosquitto and drained by a collector of its own, with the
 the facts of a day shows here. The goal names a million; this queues as many as fit into the broker beside it.
 """
 
-from tests.bench.collector import _broker, _drain, _forget, _pour, _subscribe, true_facts
 from tests.bench.ground import scratch
+from tests.bench.queued import broker, drain, forget, pour, subscribe, true_facts
 from tests.bench.report import Goal, Report
 
 SMALL, LARGE = 10_000, 300_000
@@ -17,13 +17,13 @@ def measure(rounds: int) -> Report:
     """Drain a small backlog and a large one, in turn."""
     peaks: dict[int, list[float]] = {SMALL: [], LARGE: []}
     facts = true_facts(LARGE)
-    with scratch() as place, _broker(place) as port:
+    with scratch() as place, broker(place) as port:
         for _ in range(min(rounds, ROUNDS)):
             for count, seen in peaks.items():
-                _subscribe("ours", port)
-                _pour(port, facts[:count])
-                seen.append(_drain("ours", port, place, count)["peak_mb"])
-                _forget("ours", port)
+                subscribe("ours", port)
+                pour(port, facts[:count])
+                seen.append(drain("ours", port, place, count)["peak_mb"])
+                forget("ours", port)
     report = Report("C4: the collector's memory", ("backlog", "peak MB"))
     for count, seen in peaks.items():
         report.rows.append((f"{count:,} facts of today", f"{max(seen):.0f}"))

@@ -11,9 +11,9 @@ from pathlib import Path
 from appliance.county.book import Batch, Book
 from appliance.county.inlet import Arrived
 from appliance.county.reading import Letter, Reader
-from tests.bench.collector import true_facts
 from tests.bench.drains import COUNTY
 from tests.bench.ground import scratch
+from tests.bench.queued import true_facts
 from tests.bench.report import Goal, Report
 
 SMALL, LARGE = 10_000, 300_000

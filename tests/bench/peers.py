@@ -13,6 +13,7 @@ from tests.bench.wiring import KEYS
 
 NODE_RED = "node-red@4"
 """The newest line that runs on the Node.js of Debian 13 and of Raspberry Pi OS."""
+NODE_RED_SQLITE = "node-red-node-sqlite@1"
 
 MOCK_PINS = {"GPIOZERO_PIN_FACTORY": "mock"}
 
@@ -42,52 +43,79 @@ def mqtt_io_settings(place: Path, port: int, *, interrupts: bool) -> Path:
 
 def node_red() -> tuple[list[str], str] | None:
     """The command that runs Node-RED, and which it is; installed by npm at the first call, None where that fails."""
-    home = cache() / "node-red"
-    start = home / "node_modules" / "node-red" / "red.js"
+    return _from_npm(NODE_RED, "node-red")
+
+
+def node_red_with_sqlite() -> tuple[list[str], str] | None:
+    """The same with the node that writes to SQLite."""
+    return node_red() and _from_npm(NODE_RED_SQLITE, "node-red-node-sqlite") and node_red()
+
+
+def _from_npm(wanted: str, package: str) -> tuple[list[str], str] | None:
+    modules = cache() / "node-red" / "node_modules"
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return None
-    if not start.exists():
-        home.mkdir(exist_ok=True)
-        print(f"installing {NODE_RED} from npm, once …", file=sys.stderr)
-        command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(home), NODE_RED]
+    if not (modules / package).exists():
+        modules.parent.mkdir(exist_ok=True)
+        print(f"installing {wanted} from npm, once …", file=sys.stderr)
+        command = [
+            npm,
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+            str(modules.parent),
+            wanted,
+        ]
         try:
             subprocess.run(command, check=True, timeout=240, stdin=subprocess.DEVNULL)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            print(f"npm did not install {NODE_RED}: {error}", file=sys.stderr)
+            print(f"npm did not install {wanted}: {error}", file=sys.stderr)
             return None
-    package = json.loads((start.parent / "package.json").read_text())
-    return [node, str(start)], f"Node-RED {package['version']}"
+    version = json.loads((modules / "node-red" / "package.json").read_text())["version"]
+    return [node, str(modules / "node-red" / "red.js")], f"Node-RED {version}"
+
+
+HERE = {"z": "tab", "x": 100, "y": 100}
+"""A node without a place on the sheet is taken for a setting."""
 
 
 def node_red_home(place: Path, port: int, broker_port: int) -> Path:
     """A user directory with one flow: an exec node, as one reads keys with, into an mqtt out node with QoS 1."""
-    place.mkdir()
-    (place / "settings.js").write_text(
-        "module.exports = " + json.dumps({"flowFile": "flows.json", "uiHost": LOOPBACK, "uiPort": port}) + ";\n"
-    )
-    here = {"z": "tab", "x": 100, "y": 100}  # a node without a place on the sheet is taken for a setting
-    flows: list[dict[str, object]] = [
-        {"id": "tab", "type": "tab", "label": "pad"},
+    once = {"once": True, "onceDelay": 0.1, "props": [{"p": "payload"}]}
+    spawn = {"command": "sleep 600", "useSpawn": "true"}
+    return _home(
+        place,
+        port,
         {"id": "broker", "type": "mqtt-broker", "broker": LOOPBACK, "port": str(broker_port), "clientid": "node-red"},
-        {
-            "id": "go",
-            "type": "inject",
-            **here,
-            "once": True,
-            "onceDelay": 0.1,
-            "props": [{"p": "payload"}],
-            "wires": [["exec"]],
-        },
-        {
-            "id": "exec",
-            "type": "exec",
-            **here,
-            "command": "sleep 600",
-            "useSpawn": "true",
-            "wires": [["out"], [], []],
-        },
-        {"id": "out", "type": "mqtt out", **here, "topic": "node-red/key", "qos": "1", "broker": "broker"},
-    ]
-    (place / "flows.json").write_text(json.dumps(flows))
+        {"id": "go", "type": "inject", **HERE, **once, "wires": [["exec"]]},
+        {"id": "exec", "type": "exec", **HERE, **spawn, "wires": [["out"], [], []]},
+        {"id": "out", "type": "mqtt out", **HERE, "topic": "node-red/key", "qos": "1", "broker": "broker"},
+    )
+
+
+def node_red_keeper(place: Path, port: int, broker_port: int, client: str, topics: str, database: Path) -> Path:
+    """A user directory with one flow: an mqtt in node with a session that lasts, into a table of SQLite."""
+    kept = {"mydb": "base", "sqlquery": "prepared", "sql": "INSERT OR IGNORE INTO facts VALUES ($id, $payload)"}
+    session = {"clientid": client, "cleansession": False}
+    named = "msg.params = {$id: msg.payload.id, $payload: JSON.stringify(msg.payload)}; return msg;"
+    return _home(
+        place,
+        port,
+        {"id": "broker", "type": "mqtt-broker", "broker": LOOPBACK, "port": str(broker_port), **session},
+        {"id": "base", "type": "sqlitedb", "db": str(database), "mode": "RWC"},
+        {"id": "in", "type": "mqtt in", **HERE, "topic": topics, "qos": "1", "datatype": "json", "broker": "broker",
+         "inputs": 0, "wires": [["named"]]},
+        {"id": "named", "type": "function", **HERE, "func": named, "outputs": 1, "wires": [["keep"]]},
+        {"id": "keep", "type": "sqlite", **HERE, **kept, "wires": [[]]},
+    )  # fmt: skip
+
+
+def _home(place: Path, port: int, *nodes: dict[str, object]) -> Path:
+    place.mkdir()
+    settings = {"flowFile": "flows.json", "uiHost": LOOPBACK, "uiPort": port}
+    (place / "settings.js").write_text("module.exports = " + json.dumps(settings) + ";\n")
+    (place / "flows.json").write_text(json.dumps([{"id": "tab", "type": "tab", "label": "pad"}, *nodes]))
     return place
