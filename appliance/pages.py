@@ -19,7 +19,8 @@ from flask import Flask, Response, abort, jsonify, render_template, request, sen
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
-from appliance.server import LINE, UNREADABLE, Line
+from appliance.connection import LINE, Line
+from appliance.server import UNREADABLE
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 """Templates and assets lie beside the package, in the source tree and where `make install` puts both."""

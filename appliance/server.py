@@ -23,20 +23,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Protocol
 
-import msgspec
 from flask import Flask
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.task import ThreadedTaskDispatcher
 from waitress.wasyncore import close_all, loop
 
-LINE = "appliance.line"
-"""Where a request's environ has the connection that it came on."""
+from appliance.connection import Bounds, Line
 
 UNREADABLE = "appliance.unreadable"
 """Where an app's config has the function that makes the answer, headers and body, to what is no request at all."""
@@ -44,22 +39,10 @@ UNREADABLE = "appliance.unreadable"
 MAX_HEADER = 32 * 1024
 MAX_BODY = 256 * 1024
 """Above what the pages take, so that it is their sentence that answers what is too large."""
-AHEAD = 2
 AT_ONCE = 64
 """Connections accepted in one round of the loop."""
 YOUNG_S, LATE_S = 0.1, 3.0
 """The time that a connection has for its next word before it counts as idle, and the workers for its first answer."""
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """What clients may hold; seconds, and connections beside those of the viewers."""
-
-    beside: int = 96
-    request_s: float = 10.0
-    idle_s: float = 15.0
-    answer_s: float = 30.0
-    look_s: float = 1.0
-    """How often it is looked who has had his time."""
 
 
 class Live(Protocol):
@@ -76,137 +59,6 @@ class CannotListen(Exception):
     def __init__(self, host: str, port: int, why: str) -> None:
         super().__init__(f"{host}:{port}: {why}")
         self.host, self.port, self.why = host, port, why
-
-
-def client_of(address: str, forwarded: str = "") -> str:
-    """Who counts as one client; of `forwarded`, X-Forwarded-For, only the last is what the proxy here says."""
-    try:
-        peer = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if peer.is_loopback and forwarded:
-        with suppress(ValueError):
-            peer = ip_address(forwarded.rpartition(",")[2].strip())
-    if isinstance(peer, IPv6Address) and not peer.is_loopback:
-        return str(ip_network((peer, 64), strict=False))
-    return str(peer)
-
-
-# ---- one connection ---------------------------------------------------------------------------------------------
-
-
-class _Parser(HTTPRequestParser):
-    path = ""  # waitress asks for it when a client is gone before it is told that what it sent is no request
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """Refuse what waitress would raise at, and whatever a proxy might understand otherwise than we do."""
-        try:
-            super().parse_header(header_plus)
-        except ValueError as error:
-            # A length of 5,000 digits, an address that is none.
-            raise ParsingError(str(error)) from None
-        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
-            raise ParsingError("the end of the body is said twice")
-        if "," in self.headers.get("HOST", "," if self.version == "1.1" else ""):
-            raise ParsingError("not one Host")
-
-
-class _Task(WSGITask):
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[LINE] = self.channel
-        return environ
-
-
-class _Unreadable(ErrorTask):
-    def execute(self) -> None:
-        """Answer what is no request in the pages' own words, and end the connection."""
-        error: Any = self.request.error  # type: ignore[attr-defined]  # the parser that met it is the request
-        headers, body = self.channel.server.unreadable(error.code)  # type: ignore[attr-defined]
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers = [*self.response_headers, *headers]
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class Line(HTTPChannel):
-    """A connection: whose it is, since when it waits for what, and what to do when it ends."""
-
-    task_class = _Task
-    error_task_class = _Unreadable
-    parser_class = _Parser
-    server: Any  # a _Listener; the types published for waitress do not know what a server has
-
-    def __init__(self, server: "_Listener", sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:  # noqa: A002
-        self.client = client_of(addr[0])
-        self.at_work = self.answered = False
-        self.since = self._flowed = time.monotonic()
-        self._farewell: Callable[[], None] | None = None
-        super().__init__(server, sock, addr, adj, map)
-
-    @property
-    def watching(self) -> bool:
-        """Whether a viewer is at the other end."""
-        return self._farewell is not None
-
-    def watch(self, farewell: Callable[[], None]) -> None:
-        """Make it a viewer's; `farewell` is called when the connection ends, at once if it has ended already."""
-        self._farewell = farewell
-        self.adj = self.server.viewer_adj
-        if not self.connected:
-            farewell()
-
-    def hang_up(self) -> None:
-        """Cut the connection, whatever still waits to be sent; from any thread."""
-        if self.socket is not None:
-            with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-
-    def quiet(self) -> bool:
-        """Whether it is a viewer's that has all that was sent: nothing on it can become overdue."""
-        return self.watching and not self.total_outbufs_len
-
-    def overdue(self, now: float, bounds: Bounds) -> bool:
-        """Whether it has had its time; to be asked every `look_s`."""
-        if not self.total_outbufs_len:
-            self._flowed = now
-        if self.requests:
-            # A worker that is slow is no fault of the client, one that does not read is.
-            return self.watching and now - self._flowed > bounds.answer_s
-        if self.total_outbufs_len:
-            return now - self.since > bounds.answer_s
-        return now - self.since > (bounds.idle_s if self.request is None else bounds.request_s)
-
-    def received(self, data: bytes) -> bool:
-        """Take what came; the first byte of a request begins its time."""
-        if self.request is None and not self.requests:
-            self.since = time.monotonic()
-        taken = bool(super().received(data))
-        waiting = list(self.requests)
-        if waiting:
-            self.client = client_of(self.addr[0], waiting[-1].headers.get("X_FORWARDED_FOR", ""))
-        if len(waiting) > AHEAD:
-            self.handle_close()
-        return taken
-
-    def service(self) -> None:
-        """Answer the next request; on one of the workers."""
-        self.at_work = True
-        try:
-            if self.connected:
-                super().service()
-        finally:
-            self.since = time.monotonic()
-            self.at_work, self.answered = False, True
-
-    def handle_close(self) -> None:
-        super().handle_close()
-        if self._farewell is not None:
-            self._farewell()
-
-
-# ---- all of them ------------------------------------------------------------------------------------------------
 
 
 class _Turns:
@@ -241,8 +93,8 @@ class _Listener(TcpWSGIServer):
     limit: int
     viewer_adj: Adjustments
     unreadable: Callable[[int], tuple[list[tuple[str, str]], bytes]]
-    _next_look = 0.0
-    _deaf_until = 0.0
+    _knocks = False
+    _began = _next_look = _deaf_until = 0.0
 
     def readable(self) -> bool:
         return (
@@ -250,11 +102,17 @@ class _Listener(TcpWSGIServer):
         )
 
     def handle_accept(self) -> None:
-        """Take who waits at the port, as long as there is room or somebody who can make room."""
-        for _ in range(AT_ONCE):
+        """Somebody waits at the port; `take_in` comes when everybody who is here was heard and sent his answer."""
+        self._knocks = True
+
+    def take_in(self, began: float) -> None:
+        """Take who waits at the port, as long as there is room or one who can make room; `began` is this round's."""
+        self._began = began
+        for _ in range(AT_ONCE if self._knocks else 0):
             spare = self._spare() if self._full() else None
             if self._full() and not spare:
                 return
+            self._knocks = False
             try:
                 accepted = self.accept()
             except OSError:
@@ -286,9 +144,9 @@ class _Listener(TcpWSGIServer):
         held = Counter(line.client for line in lines)
         most = max(held.values(), default=0)
         lines = [line for line in lines if not line.at_work and held[line.client] == most]
-        now = time.monotonic()
-        idle = [line for line in lines if not line.requests and now - line.since >= YOUNG_S]
-        again = [line for line in lines if line.requests and (line.answered or now - line.since >= LATE_S)]
+        # As it was when this round began, in which all were heard: on a slow machine a round alone may take that long.
+        idle = [line for line in lines if not line.requests and self._began - line.since >= YOUNG_S]
+        again = [line for line in lines if line.requests and (line.answered or self._began - line.since >= LATE_S)]
         return min(idle or again, key=lambda line: line.since, default=None)
 
     def look(self) -> None:
@@ -331,7 +189,9 @@ class Server:
 
     def step(self, timeout: float = 2.0) -> None:
         """Answer what comes within `timeout` seconds; for a loop that is not ours. End with `close`."""
+        began = time.monotonic()
         loop(timeout=self._listener.patience(timeout), use_poll=True, map=self._sockets, count=1)
+        self._listener.take_in(began)
         self._listener.look()
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ import pytest
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
+from appliance.connection import Bounds, client_of
 from appliance.pages import MAX_BODY, Stream, site
-from appliance.server import MAX_HEADER, Bounds, client_of, serve
+from appliance.server import MAX_HEADER, serve
 from tests.conftest import until
 
 PHRASES = SimpleNamespace(

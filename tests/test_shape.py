@@ -9,8 +9,9 @@ HOUSE = Path(__file__).parents[1] / "appliance"
 
 MAY_KNOW: dict[str, set[str]] = {
     "wire": set(),
-    "server": set(),
-    "pages": {"server"},
+    "connection": set(),
+    "server": {"connection"},
+    "pages": {"server", "connection"},
     "guard": set(),
     "loops": {"guard"},
     "screen": set(),

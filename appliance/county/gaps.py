@@ -176,14 +176,12 @@ class Gaps:
         with self._lock:
             if len(self._looked) > 50_000:
                 self._looked.clear()
-            due = [it for it in self._moved if now >= self._looked.get(it, -LOOK_S) + self._pace(it)]
+            soon = self._replayed
+            due = [it for it in self._moved if it in soon or now >= self._looked.get(it, -LOOK_S) + LOOK_S]
             self._moved.difference_update(due)
             self._looked.update(dict.fromkeys(due, now))
             said = {ledger: self._said.pop(ledger) for ledger in due if ledger in self._said}
         return due, said
-
-    def _pace(self, ledger: str) -> float:
-        return 0.0 if ledger in self._replayed else LOOK_S
 
     def _look_at(self, some: list[str], said: dict[str, tuple[str, int]], now_us: int) -> bool:
         with engines.reading(self._engine) as tx:
