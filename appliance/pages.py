@@ -11,11 +11,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, jsonify, render_template, request, send_from_directory
+from flask import Flask, Response, abort, current_app, jsonify, render_template, request, send_from_directory
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
@@ -37,6 +38,9 @@ GUARDS: Mapping[str, str] = {
     "Referrer-Policy": "same-origin",
 }
 """What stands over every answer."""
+
+NAMES = "appliance.names"
+"""Where an app's config has the names that it answers to; without them it answers to all."""
 
 
 class Phrases(Protocol):
@@ -79,6 +83,16 @@ def site(wing: str, *, phrases: Phrases, health: Callable[[], Mapping[str, Any]]
     return app
 
 
+def answer_by_name(app: Flask, listen: str) -> None:
+    """Have a site that listens on this machine alone answer under this machine's names alone.
+
+    Else any page in the browser here could give its own name this machine's address (DNS rebinding), and then read
+    the site and press its buttons as one of its own.
+    """
+    if ip_address(listen).is_loopback:
+        app.config[NAMES] = {"localhost", listen}
+
+
 def draw(app: Flask, regions: Mapping[str, str], **context: object) -> dict[str, str]:
     """The live regions of a page, each id with its HTML; `regions` maps an id to the template that draws it."""
     templates = {name: app.jinja_env.get_template(name) for name in set(regions.values())}
@@ -90,6 +104,9 @@ def _check_sender() -> None:
 
     Nor may another site's page load ours into itself: it can read nothing of it, but it would hold our connections.
     """
+    names = current_app.config.get(NAMES)
+    if names is not None and _hostname(request.host) not in names:
+        abort(HTTPStatus.MISDIRECTED_REQUEST)
     if (request.content_length or 0) > MAX_BODY:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     fetched = request.headers.get("Sec-Fetch-Site")
@@ -107,6 +124,13 @@ def _host(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _guard(response: Response) -> Response:

@@ -195,6 +195,7 @@ class Window:
         self.loops.add_device("camera", camera.step, fails=fails(self.counter, "camera"), allowance=120)
 
     def _start_pages(self) -> None:
+        from appliance.pages import answer_by_name
         from appliance.panel.panel import Panel
         from appliance.panel.scene import Station
         from appliance.receipts import preview
@@ -215,6 +216,7 @@ class Window:
             hardware=self._hardware(),
             viewers=panel.viewers,
         )
+        answer_by_name(self._panel.app, panel.listen)
         server = serve(self._panel.app, panel.listen, panel.port, stream=self._panel.stream)
         self._closing.callback(server.close)
         self._closing.callback(self._panel.close)

@@ -11,6 +11,7 @@ from appliance import notify
 from appliance.ledger import Ledger
 from appliance.ledger_file import LedgerUnusable
 from appliance.loops import Loops
+from appliance.pages import answer_by_name
 from appliance.panel.no_ledger import NoLedgerPages
 from appliance.panel.scene import Station
 from appliance.server import serve
@@ -50,6 +51,7 @@ class Standby:
     def run(self) -> bool:
         """Serve the pages; True once the ledger can be opened, False when it is time to end. Raises CannotListen."""
         panel = self._settings.panel
+        answer_by_name(self._pages.app, panel.listen)
         with ExitStack() as closing:
             server = serve(self._pages.app, panel.listen, panel.port, stream=self._pages.stream)
             closing.callback(server.close)

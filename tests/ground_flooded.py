@@ -73,7 +73,8 @@ class GoodWindow:
     What the county passes over goes again, once, as a window's courier has it.
     """
 
-    def __init__(self, authority: Path, port: int) -> None:
+    def __init__(self, authority: Path, port: int, late_s: float) -> None:
+        self._late_s = late_s
         self._pen = Pen(GOOD, LEDGER)
         self._sent: dict[int, float] = {}
         self._passed: dict[int, float] = {}
@@ -125,7 +126,7 @@ class GoodWindow:
         now = time.monotonic()
         with self._lock:
             ages = {seq: now - sent for seq, sent in self._sent.items()}
-            for seq in [seq for seq, age in ages.items() if age > LATE_S]:
+            for seq in [seq for seq, age in ages.items() if age > self._late_s]:
                 del self._sent[seq]
                 self.late += 1
             some, self._looked = self.took[self._looked :], len(self.took)
@@ -179,7 +180,7 @@ def ask(port: int) -> dict[str, Any]:
         return {}
 
 
-def flood(place: Path, seconds: float, *says: str) -> Seen:
+def flood(place: Path, seconds: float, *says: str, late_s: float = LATE_S) -> Seen:
     """Let the bad window loose for so long, and see what becomes of the good one."""
     authority = place / "authority"
     authority.mkdir()
@@ -190,7 +191,7 @@ def flood(place: Path, seconds: float, *says: str) -> Seen:
     broker.write()
     seen = Seen()
     with broker.running(), county(place, authority, broker.certificate_port) as (pid, pages):
-        good = GoodWindow(authority, broker.certificate_port)
+        good = GoodWindow(authority, broker.certificate_port, late_s)
         good.press()
         until(lambda: not good.untold(), 10, "the first fact is acknowledged")
         ended = threading.Event()

@@ -250,6 +250,25 @@ def test_an_absent_device_is_a_sentence_and_a_fact_and_nothing_stops(window: Pro
     assert window.health()["ok"]
 
 
+def test_a_site_that_gave_its_name_this_machines_address_gets_nothing(tmp_path: Path) -> None:
+    """DNS rebinding: to the browser here such a page is of one origin with ours."""
+    window = Process(tmp_path)
+    window.start()
+    answers = []
+    for path in ("/", "/display", "/healthz", "/events/clerk", "/static/clerk/clerk.css", "/act/end"):
+        for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "[::1", ""):
+            link = http.client.HTTPConnection("127.0.0.1", window.port, timeout=10)
+            link.putrequest("POST" if path == "/act/end" else "GET", path, skip_host=True)
+            for name, value in (("Host", host), ("Origin", f"http://{host}"), ("Content-Length", "0")):
+                link.putheader(name, value)
+            link.endheaders()
+            answer = link.getresponse()
+            answers.append((path, host, answer.status, "http://127.0.0.1" in answer.read().decode()))
+            link.close()
+    assert {it[2:] for it in answers} == {(421, True)}, answers
+    assert window.stop() == 0
+
+
 def test_without_a_gpio_chip_the_window_serves_and_says_so(window: Process) -> None:
     window.change('factory = "mock"', 'factory = "lgpio"')
     window.change('kind = "bench"\nbaud = 115200', 'kind = "none"')
