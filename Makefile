@@ -4,6 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 # Chinese on any terminal, also where the locale is an old one.
 export PYTHONUTF8 := 1
+# Where this is set every process that a test starts compiles all of it anew, half a second each.
+unexport PYTHONDONTWRITEBYTECODE
 # For `make demo OPTIONS="--port-base 9000"` and `make test ARGS="tests/test_demo.py -k port"`.
 OPTIONS ?=
 ARGS ?=

@@ -43,10 +43,13 @@ LONGEST = ("test_units_in_container.py", "test_whole.py", "test_panel_browser.py
 """Begun first, so that no worker has one of them left when the others have ended."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is pure and quick as `unit`; put the longest files first, then those that share, then what is alone."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is pure and quick as `unit`; put the longest files first, then those that share, then what is alone.
+
+    Whether a test is one takes two seconds to read from the source: only done where somebody chooses by mark.
+    """
     for item in items:
-        if is_unit(item.path, item.nodeid.split("::")[1].partition("[")[0]):
+        if config.getoption("markexpr") and is_unit(item.path, item.nodeid.split("::")[1].partition("[")[0]):
             item.add_marker("unit")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(LONGEST)), not shares(item.path)))

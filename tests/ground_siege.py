@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-EACH = 60
-A_SECOND = 400
+EACH = 40
+A_SECOND = 300
 """Connections that are begun at most in a second: more, and it would be the kernel's queue that is measured."""
 TURN_S = 0.1
 FILLING = b"x" * 65536

@@ -26,7 +26,7 @@ from tests.ground_demo import heals
 from tests.test_run import Process
 
 ROOT = Path(__file__).parents[1]
-LASTS_S = 20.0
+LASTS_S = 17.0
 """Longer than the bounds of `appliance.server` on what is idle and on what does not come to its end."""
 PATIENCE_S = 5.0
 """How long a person waits for a page, on a machine that does other tests meanwhile."""

@@ -126,7 +126,7 @@ def at_the_window(topic: str, payload: bytes) -> letters.Letter:
 def test_the_county_takes_of_facts_what_the_document_allows(name: str) -> None:
     topic = wire.window_topic(story.WINDOW, "fact", name)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(spoiled(EXAMPLES[name]))
     def agrees(said: dict[str, Any]) -> None:
         why = in_the_county(topic, msgspec.json.encode(said))
@@ -140,7 +140,7 @@ def test_the_county_takes_of_facts_what_the_document_allows(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["presence", "status", "health"])
 def test_the_county_takes_of_a_standing_what_the_document_allows(name: str) -> None:
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(spoiled(EXAMPLES[name]))
     def agrees(said: dict[str, Any]) -> None:
         why = in_the_county(wire.window_topic(story.WINDOW, name), msgspec.json.encode(said))
@@ -149,7 +149,7 @@ def test_the_county_takes_of_a_standing_what_the_document_allows(name: str) -> N
     agrees()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(spoiled(EXAMPLES["ack"]))
 def test_the_window_takes_the_acknowledgements_that_the_document_allows(said: dict[str, Any]) -> None:
     found = at_the_window(wire.window_topic(story.WINDOW, "ack"), msgspec.json.encode(said))
@@ -159,7 +159,7 @@ def test_the_window_takes_the_acknowledgements_that_the_document_allows(said: di
         assert said["ledger"] != story.LEDGER or any(not 1 <= low <= high <= NEWEST for low, high in said["seqs"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(spoiled(EXAMPLES["order.replay"]))
 def test_the_window_takes_the_orders_that_the_document_allows(said: dict[str, Any]) -> None:
     found = at_the_window(wire.window_topic(story.WINDOW, "order", "replay"), msgspec.json.encode(said))
@@ -171,7 +171,7 @@ def test_the_window_takes_the_orders_that_the_document_allows(said: dict[str, An
         assert said["source"] != f"/counties/{story.COUNTY}" or not 0 <= asked["to"] - asked["from"] < wire.MAX_REPLAY
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(spoiled(EXAMPLES["presence"]))
 def test_the_window_takes_the_presences_that_the_document_allows(said: dict[str, Any]) -> None:
     payload = msgspec.json.encode(said)

@@ -263,7 +263,7 @@ def test_a_site_that_gave_its_name_this_machines_address_gets_nothing(tmp_path: 
                 link.putheader(name, value)
             link.endheaders()
             answer = link.getresponse()
-            answers.append((path, host, answer.status, "http://127.0.0.1" in answer.read().decode()))
+            answers.append((path, host, answer.status, "以 127.0.0.1 开头的地址" in answer.read().decode()))
             link.close()
     assert {it[2:] for it in answers} == {(421, True)}, answers
     assert window.stop() == 0

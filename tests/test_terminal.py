@@ -22,6 +22,9 @@ LOCALES = {
     "POSIX": "utf-8",
     "not-installed": "utf-8",
 }
+THOROUGH = ("zh_CN.GBK", "en_US.ISO-8859-1")
+"""Where every command is asked; elsewhere one of each kind."""
+BRIEFLY = (("--help",), ("doctor", "--wiring"), ("run", "--settings"), ("demo", "--port-base"))
 # As the installed command runs it. There the package is found beside the venv; here it has to be said where it is.
 ISOLATED = f"import sys, runpy; sys.path.insert(0, {str(ROOT)!r}); runpy.run_module('appliance', run_name='__main__')"
 
@@ -78,6 +81,8 @@ def test_every_command_speaks_chinese(locales: Path, settings: Path, locale: str
         ("demo", "--port-base", "1"): (1, "的整数"),
     }
     for words, (status, sentence) in told.items():
+        if not (locale in THOROUGH or words[:2] in BRIEFLY):
+            continue
         done = subprocess.run(
             appliance(*words, isolated=isolated),
             env=environment(locale, locales),
