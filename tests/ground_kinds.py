@@ -1,7 +1,7 @@
 """What kind a test is, read from its source: whether it is pure and quick, and whether its file stays on one worker.
 
-A test is slow if its own code, a fixture that it asks for, or anything of `tests/` that these use, mentions one of
-`SLOW`. Names are followed from file to file, strings too, because fixtures are asked for by name.
+A test is slow if it is named in `LONG`, or if its own code, a fixture that it asks for, or anything of `tests/` that
+these use, mentions one of `SLOW`. Names are followed from file to file, strings too: fixtures are asked for by name.
 """
 
 import ast
@@ -14,6 +14,16 @@ SLOW = (
     *("tests.ground_adapters", "hypothesis"),
 )
 """Processes and browsers; what waits for another end; stand-ins with their loops; hundreds of examples of one test."""
+LONG = {
+    "test_nothing_in_a_place_of_a_true_message_is_more_than_that_message": "thousands of messages",
+    "test_a_ledger_that_another_program_locks_is_a_sentence_and_no_damage": "waits ten seconds for the lock",
+    "test_nor_when_it_is_damaged_lacks_facts_or_has_lost_its_log": "fills a ledger",
+    "test_every_statement_of_a_start_and_a_day_finds_its_rows_by_an_index": "fills a ledger",
+    "test_on_sqlite_every_statement_finds_its_rows_by_an_index": "fills a book",
+    "test_a_key_that_nobody_asks_for_writes_few_facts_and_every_press_is_counted": "an hour of presses",
+    "test_of_a_key_that_chatters_the_rating_still_counts": "an hour of presses",
+}
+"""Pure, but not quick; and why."""
 TESTS = Path(__file__).parent
 CONFTEST = TESTS / "conftest.py"
 
@@ -101,7 +111,7 @@ def _all(path: Path) -> list[tuple[Path, str]]:
 
 def is_unit(path: Path, test: str) -> bool:
     """Whether the test of that name in that file is pure and quick, by what its source mentions."""
-    return not any(_is_slow(file, name) for file, name in _reached(path, test))
+    return test not in LONG and not any(_is_slow(file, name) for file, name in _reached(path, test))
 
 
 def _is_slow(file: Path, name: str) -> bool:
