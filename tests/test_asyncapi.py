@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance import asyncapi, story, wire
 from appliance.asyncapi_text import ABOUT
-from appliance.county import acks, gaps, ledgers
+from appliance.county import acks, asking, ledgers
 from appliance.county.book import Book
 from appliance.county.inlet import Arrived
 from appliance.county.reading import LARGEST, Letter, Reader, Sighting
@@ -72,7 +72,7 @@ def test_every_fact_type_that_is_sent_is_there_and_no_other() -> None:
 
 def test_the_words_have_the_numbers_of_the_code() -> None:
     assert flight.WINDOW == wire.MAX_IN_FLIGHT
-    assert gaps.PART <= wire.MAX_REPLAY
+    assert asking.PART <= wire.MAX_REPLAY
     assert acks.RUNS <= wire.MAX_RANGES
     assert LARGEST == {"fact": 256 * 1024, "health": 64 * 1024, "status": 16 * 1024, "presence": 1024}
     assert f"at most {ledgers.MOST} ledgers in its life" in ABOUT

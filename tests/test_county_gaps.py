@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 
 from appliance import story, wire
 from appliance.county import gaps as gaps_module
+from appliance.county.asking import PART
 from appliance.county.book import Batch, Book, Kept
 from appliance.county.engine import connect
-from appliance.county.gaps import AGAIN_S, LOOK_S, MANY, OLD_S, PART, PIECES, Gaps
+from appliance.county.gaps import AGAIN_S, LOOK_S, MANY, OLD_S, PIECES, Gaps
 from appliance.county.monitor import Missing, microseconds
 from appliance.county.reading import LAST_SEQ, Letter, Reader, Sighting
 from appliance.county.tables import gaps, ledgers, metadata
@@ -105,6 +106,13 @@ def ratings(count: int, ledger: str = LEDGER, window: str = WINDOW) -> Pen:
     for n in range(count):
         pen.write(RatingGiven(visit=f"20261122-{n:04d}", grade=4))
     return pen
+
+
+def refuses(ground: Ground, pen: Pen, *orders: str, reason: str = "missing") -> None:
+    before = len(pen.written)
+    for order in orders:
+        pen.write(OrderRefused(order=order, reason=reason))
+    ground.keeps(pen, *range(before + 1, len(pen.written) + 1))
 
 
 # ---- found --------------------------------------------------------------------------------
@@ -406,3 +414,85 @@ def test_every_fact_lies_in_its_book_however_its_looks_are_cut(ground: Ground, m
         ground.looks()
         ground.book.gaps.moved([LEDGER], [])
     assert ground.gaps() == []
+
+
+# ---- one window's share -------------------------------------------------------------------
+
+
+def test_refusals_of_orders_that_were_not_given_change_nothing(ground: Ground) -> None:
+    pen = ratings(1)
+    ground.keeps(pen, 1)
+    ground.hears(10**9)
+    ground.looks()
+    before = ground.gaps()
+    refuses(ground, pen, *(f"replay-{LEDGER}-{seq}-{seq}-1" for seq in range(1000, 1200, 2)))
+    refuses(ground, pen, f"replay-{LEDGER}-1-{LAST_SEQ}-1", f"replay-{LEDGER}-2-1001-999999999999")
+    assert ground.gaps() == before
+    ground.passes(OLD_S)
+    [(order, _)] = ground.orders()
+    stamp = order.rpartition("-")[2]
+    refuses(ground, pen, *(f"replay-{LEDGER}-{seq}-{seq}-{stamp}" for seq in range(500, 600, 2)))
+    assert len(ground.gaps()) <= 4, "an order is answered once"
+
+
+def test_what_is_lost_in_a_row_is_one_gap(ground: Ground) -> None:
+    pen = ratings(1)
+    ground.keeps(pen, 1)
+    ground.hears(5 * PART + 1)
+    ground.looks()
+    ground.passes(OLD_S)
+    for _ in range(4):
+        [(order, _)] = ground.orders()
+        refuses(ground, pen, order)
+    lost = [(first, last) for first, last, answer in ground.gaps() if answer]
+    assert len(lost) <= 2
+    assert sum(last - first + 1 for first, last in lost) >= 4 * PART - 10
+
+
+def test_gaps_are_found_above_two_hundred_that_are_lost(ground: Ground) -> None:
+    pen = ratings(500)
+    ground.keeps(pen, *range(2, 405, 2))
+    ground.looks()
+    ground.passes(OLD_S)
+    for _ in range(200):
+        [(order, _)] = ground.orders()
+        refuses(ground, pen, order)
+    ground.keeps(pen, *range(600, 650))
+    for _ in range(3):
+        ground.looks()
+    ground.passes(OLD_S)
+    assert ground.missing().asked > 90
+    assert ground.orders()
+
+
+def test_a_window_with_many_ledgers_keeps_no_other_s_orders_waiting(ground: Ground) -> None:
+    for number in range(60):
+        pen = ratings(1, f"{number:08x}", OTHER)
+        ground.keeps(pen, 1)
+        ground.hears(1000, f"{number:08x}", OTHER)
+        ground.looks()
+    pen = ratings(9)
+    ground.keeps(pen, 1, 9)
+    ground.looks()
+    ground.passes(OLD_S)
+    asked = [window for window, _ in ground.book.due_replays(ground.now)]
+    assert WINDOW in asked[:2]
+    assert asked.count(OTHER) < 60
+
+
+def test_another_window_s_word_of_a_ledger_does_not_hide_its_owner_s(ground: Ground) -> None:
+    pen = ratings(9)
+    ground.keeps(pen, *range(1, 8))
+    ground.hears(9)
+    for _ in range(5):
+        ground.hears(1, LEDGER, OTHER)
+    ground.looks()
+    assert ground.gaps() == [(8, 9, "")]
+
+
+def test_ledgers_that_a_window_invents_are_not_remembered(ground: Ground) -> None:
+    for number in range(300):
+        ground.hears(5, f"{number:08x}", OTHER)
+        ground.looks()
+    assert len(ground.book.gaps._said) <= 1
+    assert len(ground.book.gaps._moved) <= 1

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, case, func, select, update
 
 from appliance import wire
 from appliance.county import clocks, engine, margins, rows
+from appliance.county.asking import note_answer
 from appliance.county.chain import Break, Chain, Place
-from appliance.county.gaps import Gaps, note_answer
+from appliance.county.gaps import Gaps
 from appliance.county.ledgers import Owner, Owners
 from appliance.county.margins import Number
 from appliance.county.reading import Letter, Misfit, Sighting
@@ -87,6 +88,7 @@ class Book:
         self._add = engine.adder(self.engine, facts)
         self._chain = Chain()
         self._owners = Owners()
+        self._put_right_after = ""
         try:
             with engine.explained(self.engine):
                 with engine.writing(self.engine) as tx:
@@ -123,7 +125,8 @@ class Book:
             numbers = self._note_breaks(tx, broken, now_us)
             special = [it for it in mine.values() if not it.known or not it.synced or it.type in SPECIAL]
             told = margins.note_devices(tx, self._insert, special, sorted_.owners)
-            moved = clocks.put_right(tx)[0] if clocks.note(tx, self._insert, special) else set[str]()
+            owed = clocks.note(tx, self._insert, special)
+            moved = clocks.put_right(tx, self._put_right_after).windows if owed else set[str]()
             self._note_answers(tx, special)
             seen = margins.note_sightings(tx, self._insert, batch.sightings, now_us)
             misfits = _misfits(batch, conflicts, sorted_.foreign, sorted_.too_many, sorted_.owners)
@@ -176,8 +179,10 @@ class Book:
     def put_right(self) -> tuple[set[str], list[margins.Device], bool]:
         """Puts right a slice of the times that are still wrong: windows that are right now, and whether more is."""
         with engine.writing(self.engine) as tx:
-            moved, more = clocks.put_right(tx)
-            return moved, margins.all_devices(tx, sorted(moved)) if moved else [], more
+            moved, more, ledger = clocks.put_right(tx, self._put_right_after)
+            devices = margins.all_devices(tx, sorted(moved)) if moved else []
+        self._put_right_after = ledger
+        return moved, devices, more
 
     # ---- what is asked
 

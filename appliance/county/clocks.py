@@ -8,11 +8,12 @@ Rules:
 - a time that would fall out of the years that are ours stays as it was told.
 
 A boot may have tens of thousands of such facts, and everybody else waits for a transaction: so a boot that is to be put
-right stands in the table `redating` with how far it is, and each transaction moves one slice.
+right stands in the table `redating` with how far it is, and each transaction moves one slice. Ledgers take turns, so
+that one with thousands of boots keeps no other waiting.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, case, cast, delete, false, func, select, update
@@ -56,11 +57,25 @@ def note(tx: Connection, insert: Insert, letters: Sequence[Letter]) -> bool:
     return bool(owed)
 
 
-def put_right(tx: Connection) -> tuple[set[str], bool]:
-    """Moves a slice of the facts of one boot; returns the windows that are right now, and whether there is more."""
-    owed = tx.execute(select(redating).limit(1)).one_or_none()
+class Moved(NamedTuple):
+    """The windows whose times are right now, whether there is more to do, and the ledger whose turn it was."""
+
+    windows: set[str]
+    more: bool
+    ledger: str = ""
+
+
+class Unremovable(Exception):
+    """A damaged row of `redating` is found and not found again: its times stay as they were told."""
+
+
+def put_right(tx: Connection, after: str = "") -> Moved:
+    """Moves a slice of the facts of one boot, of the ledger that follows `after`. Raises Unremovable."""
+    boots_in_turn = select(redating).order_by(redating.c.ledger, redating.c.boot).limit(1)
+    owed = tx.execute(boots_in_turn.where(redating.c.ledger > after)).one_or_none()
+    owed = owed or tx.execute(boots_in_turn).one_or_none()
     if owed is None:
-        return set(), False
+        return Moved(set(), False)
     mine = (facts.c.ledger == owed.ledger, facts.c.boot == owed.boot, ~facts.c.synced)
     beyond = select(facts.c.seq).where(*mine, facts.c.seq > owed.done).order_by(facts.c.seq)
     upto = tx.execute(beyond.offset(SLICE - 1).limit(1)).scalar_one_or_none()
@@ -70,10 +85,15 @@ def put_right(tx: Connection) -> tuple[set[str], bool]:
     this = (redating.c.ledger == owed.ledger, redating.c.boot == owed.boot)
     if said and upto:
         tx.execute(update(redating).where(*this).values(done=upto))
-        return set(), True
-    tx.execute(delete(redating).where(*this))
+        return Moved(set(), True, owed.ledger)
+    # A damaged name is read as another and not found again: then all that its ledger is owed goes, or it would be tried
+    # for ever.
+    done = tx.execute(delete(redating).where(*this)).rowcount
+    if not done and not tx.execute(delete(redating).where(redating.c.ledger == owed.ledger)).rowcount:
+        raise Unremovable(owed.ledger)
     windows = rows.read(tx, select(facts.c.window).where(facts.c.ledger == owed.ledger).limit(1), _Whose)
-    return {it.window for it in windows}, tx.execute(select(redating.c.boot).limit(1)).first() is not None
+    more = tx.execute(select(redating.c.boot).limit(1)).first() is not None
+    return Moved({it.window for it in windows}, more, owed.ledger)
 
 
 def _move(tx: Connection, ledger: str, where: list[Any], first: int, offset_us: int) -> None:

@@ -6,7 +6,7 @@ Rules, all beside the way of a fact, so that nothing waits for them:
 - a sequence is missing when a later one is there, or when the window's health says that it has written a later one;
 - a gap is shown, counted and asked for once it has been there for `OLD_S` without growing smaller;
 - one order a ledger at a time, at most `PART` sequences, again after `AGAIN_S`, then twice that, up to an hour;
-- what the window says it does not have is lost: shown as such, and not asked for again;
+- what the window, asked by the last order, says it does not have is lost: shown as such, and not asked for again;
 - a gap that is answered and yet filled (a card is found in a drawer) closes like any other.
 
 Two collectors on one book do the same work twice and the same change once: each change is of a row as it was read.
@@ -15,22 +15,22 @@ Two collectors on one book do the same work twice and the same change once: each
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, exists, func, select, update
 
 from appliance import wire
 from appliance.county import engine as engines
 from appliance.county import rows
+from appliance.county.asking import PART, Gap, by_turns, claim, first_unanswered, part_of, replace
 from appliance.county.ledgers import meet
 from appliance.county.monitor import Missing
-from appliance.county.reading import LAST_SEQ, Letter, Sighting
-from appliance.county.replays import asked_by, replay
+from appliance.county.reading import LAST_SEQ, Sighting
+from appliance.county.replays import replay
 from appliance.county.tables import facts, gaps, ledgers
-from appliance.window.facts import OrderRefused
 
 log = logging.getLogger("appliance.county")
 
@@ -38,14 +38,12 @@ OLD_S: Final = 120
 """How long a gap may be there before it is one: what overtakes on its way comes within seconds."""
 LOOK_S: Final = 30.0
 """How often a ledger that brings facts is looked at; one that is being replayed once a turn."""
-PART: Final = 1000
-"""Sequences that one order asks for."""
 AGAIN_S: Final = 60
 AGAIN_LAST_S: Final = 3600
 ORDERS: Final = 50
 """Orders given in one turn."""
-MOST: Final = 200
-"""Gaps that are kept of one ledger; while it has so many, nothing above them is looked at."""
+MOST, LOST_MOST = 200, 5000
+"""Gaps kept of one ledger that are to be filled, and with those that are lost; at either nothing above is looked at."""
 PIECES: Final = 50
 """Pieces that a gap may fall into at once."""
 STRETCH: Final = 10_000
@@ -57,19 +55,6 @@ Span = tuple[int, int]
 Upto = Annotated[int, Meta(ge=0, le=LAST_SEQ)]
 MANY: Final = 2**53
 """The most that are said to be missing: a window may name any number as its last."""
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """A row of `gaps`."""
-
-    ledger: wire.LedgerId
-    first: wire.Seq
-    last: wire.Seq
-    window: rows.Window
-    noticed_us: int
-    asked: wire.Count
-    asked_us: int | None
-    answer: wire.Word
 
 
 class _Ledger(msgspec.Struct, frozen=True):
@@ -88,6 +73,13 @@ class _Span(msgspec.Struct, frozen=True):
 
     first: wire.Seq
     last: wire.Seq
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a window's health says of its ledger: the last sequence that it has written."""
+
+    ledger: str
+    newest: int
 
 
 class _Look(msgspec.Struct):
@@ -113,7 +105,7 @@ class Gaps:
         self._clock = clock
         self._lock = threading.Lock()
         self._moved: set[str] = set()
-        self._said: dict[str, tuple[str, int]] = {}
+        self._said: dict[str, Said] = {}
         self._looked: dict[str, float] = {}
         self._replayed: set[str] = set()
         self._born: dict[tuple[str, int, int], float] = {}
@@ -137,7 +129,7 @@ class Gaps:
                 if isinstance(sighting.value, wire.Health):
                     outbox = sighting.value.outbox
                     if outbox.ledger is not None and outbox.newest:
-                        self._said[outbox.ledger] = (sighting.window, outbox.newest)
+                        self._said[sighting.window] = Said(outbox.ledger, outbox.newest)
                         self._moved.add(outbox.ledger)
 
     # ---- the loop beside
@@ -165,13 +157,13 @@ class Gaps:
                 raise
         return changed
 
-    def _put_back(self, due: list[str], said: dict[str, tuple[str, int]]) -> None:
+    def _put_back(self, due: Iterable[str], said: dict[str, Said]) -> None:
         with self._lock:
             self._said = {**said, **self._said}
             self._moved.update(due)
 
-    def _take(self) -> tuple[list[str], dict[str, tuple[str, int]]]:
-        """Ledgers that moved and were not looked at just now, with what health says of them."""
+    def _take(self) -> tuple[list[str], dict[str, Said]]:
+        """Ledgers that moved and were not looked at just now, with what windows say of them."""
         now = self._clock()
         with self._lock:
             if len(self._looked) > 50_000:
@@ -180,23 +172,25 @@ class Gaps:
             due = [it for it in self._moved if it in soon or now >= self._looked.get(it, -LOOK_S) + LOOK_S]
             self._moved.difference_update(due)
             self._looked.update(dict.fromkeys(due, now))
-            said = {ledger: self._said.pop(ledger) for ledger in due if ledger in self._said}
+            dues = set(due)
+            said = {window: it for window, it in self._said.items() if it.ledger in dues}
+            self._said = {window: it for window, it in self._said.items() if window not in said}
         return due, said
 
-    def _look_at(self, some: list[str], said: dict[str, tuple[str, int]], now_us: int) -> bool:
+    def _look_at(self, some: list[str], said: dict[str, Said], now_us: int) -> bool:
         with engines.reading(self._engine) as tx:
-            looks = [found for ledger in some if (found := _see(tx, ledger, said.get(ledger))) is not None]
-        unknown = {ledger: window for ledger, (window, _) in said.items() if ledger in set(some)}
-        unknown = {ledger: window for ledger, window in unknown.items() if ledger not in {it.ledger for it in looks}}
+            looks = [found for ledger in some if (found := _see(tx, ledger, said)) is not None]
+        seen = {it.ledger for it in looks}
+        unknown = {it.ledger: window for window, it in said.items() if it.ledger in set(some) - seen}
         if not unknown and not any(map(_tells, looks)):
             return False
         with engines.writing(self._engine) as tx:
-            if unknown:
-                meet(tx, self._insert, unknown, now_us)  # of no ledger of these has any fact come: the next look tells
+            # Of no ledger of these has any fact come: the next look tells. One that is too many for its window is left.
+            met = meet(tx, self._insert, unknown, now_us) if unknown else {}
             changed = [_write(tx, self._insert, it, now_us) for it in looks if _tells(it)]
         with self._lock:
             self._replayed -= {it.ledger for it in looks if not it.replayed}
-        self._put_back(list(unknown), {ledger: said[ledger] for ledger in unknown})
+        self._put_back(met, {window: said[window] for ledger, window in unknown.items() if ledger in met})
         return any(changed)
 
     # ---- what the collector and the wall ask
@@ -207,15 +201,14 @@ class Gaps:
             return []
         self._due_at = self._clock() + 1.0
         with engines.reading(self._engine) as tx:
-            waiting = [it for it in _first_unanswered(tx) if self._due(it, now_us)]
+            waiting = [it for it in first_unanswered(tx) if self._due(it, now_us)]
         if not waiting:
             return []
-        waiting.sort(key=lambda it: it.asked_us or 0)
         with engines.writing(self._engine) as tx:
-            ours = [it for it in waiting[:ORDERS] if _claim(tx, it, now_us)]
+            ours = [it for it in by_turns(waiting)[:ORDERS] if claim(tx, it, now_us)]
         with self._lock:
             self._replayed.update(it.ledger for it in ours)
-        return [(it.window, replay(it.window, it.ledger, it.first, _part(it), now_us)) for it in ours]
+        return [(it.window, replay(it.window, it.ledger, it.first, part_of(it), now_us)) for it in ours]
 
     def missing(self, now_us: int) -> dict[str, Missing]:
         """What the county lacks of each window, as far as it has been lacking for `OLD_S`."""
@@ -252,18 +245,21 @@ class Gaps:
 # ---- looking --------------------------------------------------------------------------------------------------------
 
 
-def _see(tx: Connection, ledger: str, said: tuple[str, int] | None) -> _Look | None:
+def _see(tx: Connection, ledger: str, said: Mapping[str, Said]) -> _Look | None:
     """What the facts of a ledger say beyond what is known; None when nobody brought it yet."""
     mine = rows.read(tx, select(ledgers).where(ledgers.c.ledger == ledger), _Ledger)
     if not mine:
         return None
     (row,) = mine
-    known = rows.read(tx, select(gaps).where(gaps.c.ledger == ledger), Gap)
-    shrunk = [(gap, pieces) for gap in known if (pieces := _pieces(tx, gap)) is not None]
-    newest_said = max(row.said, said[1]) if said and said[0] == row.window else row.said
-    replayed = any(it.asked and not it.answer for it in known)
-    look = _Look(ledger, row.window, row.told, row.told, row.newest, newest_said, replayed, [], shrunk)
-    _above(tx, look, MOST - len(known))
+    within = facts.c.seq.between(gaps.c.first, gaps.c.last)
+    filled = select(gaps).where(gaps.c.ledger == ledger, exists().where(facts.c.ledger == gaps.c.ledger, within))
+    shrunk = [(gap, pieces) for gap in rows.read(tx, filled, Gap) if (pieces := _pieces(tx, gap)) is not None]
+    own = said.get(row.window)
+    newest_said = max(row.said, own.newest) if own and own.ledger == ledger else row.said
+    these = tx.execute(select(gaps.c.answer, gaps.c.asked).where(gaps.c.ledger == ledger)).all()
+    to_fill = [asked for answer, asked in these if answer == ""]
+    look = _Look(ledger, row.window, row.told, row.told, row.newest, newest_said, any(to_fill), [], shrunk)
+    _above(tx, look, min(MOST - len(to_fill), LOST_MOST - len(these)))
     return look
 
 
@@ -320,7 +316,7 @@ def _tells(look: _Look) -> bool:
 def _write(tx: Connection, insert: engines.Insert, look: _Look, now_us: int) -> bool:
     """Writes what a look found, unless another has meanwhile; whether a gap came, went or grew smaller."""
     for gap, pieces in look.shrunk:
-        _replace(tx, insert, gap, [_piece(gap, span, now_us) for span in pieces])
+        replace(tx, insert, gap, [_piece(gap, span, now_us) for span in pieces])
     mine = update(ledgers).where(ledgers.c.ledger == look.ledger, ledgers.c.told == look.told)
     told = {"told": look.up_to, "newest": look.newest, "said": look.said}
     if tx.execute(mine.values(told)).rowcount:
@@ -328,14 +324,6 @@ def _write(tx: Connection, insert: engines.Insert, look: _Look, now_us: int) -> 
             hole = Gap(look.ledger, first, last, look.window, now_us, 0, None, "")
             tx.execute(insert(gaps).values(msgspec.structs.asdict(hole)).on_conflict_do_nothing())
     return bool(look.shrunk or look.holes)
-
-
-def _replace(tx: Connection, insert: engines.Insert, gap: Gap, pieces: list[Gap]) -> None:
-    """These instead of a gap, if it still is as it was read."""
-    same = (gaps.c.ledger == gap.ledger, gaps.c.first == gap.first, gaps.c.last == gap.last)
-    if tx.execute(gaps.delete().where(*same)).rowcount:
-        for piece in pieces:
-            tx.execute(insert(gaps).values(msgspec.structs.asdict(piece)).on_conflict_do_nothing())
 
 
 def _piece(gap: Gap, span: Span, now_us: int) -> Gap:
@@ -347,51 +335,6 @@ def _piece(gap: Gap, span: Span, now_us: int) -> Gap:
     if first >= gap.first + PART:
         return msgspec.structs.replace(part, asked=1, asked_us=None)
     return msgspec.structs.replace(part, asked=1)
-
-
-# ---- asking ---------------------------------------------------------------------------------------------------------
-
-
-def note_answer(tx: Connection, insert: engines.Insert, letter: Letter) -> None:
-    """A window refuses a `replay`: what it was asked for and has not come is not there any more."""
-    fact = letter.fact
-    named = asked_by(fact.order) if isinstance(fact, OrderRefused) else None
-    if named is None or not isinstance(fact, OrderRefused):
-        return
-    ledger, first, last = named
-    asked = select(gaps).where(gaps.c.ledger == ledger, gaps.c.window == letter.window, gaps.c.answer == "")
-    for gap in rows.read(tx, asked.where(gaps.c.first <= last, gaps.c.last >= first), Gap):
-        _replace(tx, insert, gap, _split(gap, first, last, fact.reason))
-
-
-def _split(gap: Gap, first: int, last: int, answer: str) -> list[Gap]:
-    """A gap with its middle answered; what is left is asked for at once."""
-    low, high = max(gap.first, first), min(gap.last, last)
-    rest = msgspec.structs.replace(gap, asked=1, asked_us=None)
-    middle = msgspec.structs.replace(gap, first=low, last=high, answer=answer)
-    below = [msgspec.structs.replace(rest, last=low - 1)] if low > gap.first else []
-    above = [msgspec.structs.replace(rest, first=high + 1)] if high < gap.last else []
-    return [*below, middle, *above]
-
-
-def _first_unanswered(tx: Connection) -> list[Gap]:
-    """The lowest gap of each ledger that is still to be filled: one order a ledger at a time."""
-    first: dict[str, Gap] = {}
-    for it in rows.read(tx, select(gaps).where(gaps.c.answer == "").order_by(gaps.c.ledger, gaps.c.first), Gap):
-        first.setdefault(it.ledger, it)
-    return list(first.values())
-
-
-def _claim(tx: Connection, gap: Gap, now_us: int) -> bool:
-    """Counts an order as given; False when another collector has just done so."""
-    same = (gaps.c.ledger == gap.ledger, gaps.c.first == gap.first, gaps.c.last == gap.last)
-    still = (gaps.c.asked == gap.asked, gaps.c.asked_us.is_not_distinct_from(gap.asked_us), gaps.c.answer == "")
-    given = update(gaps).where(*same, *still).values(asked=gap.asked + 1, asked_us=now_us)
-    return bool(tx.execute(given).rowcount)
-
-
-def _part(gap: Gap) -> int:
-    return min(gap.last, gap.first + PART - 1)
 
 
 def _newest_ledgers(tx: Connection, windows: set[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from appliance import wire
 from appliance.county.monitor import moment
 from appliance.county.reading import LAST_SEQ
 
-_ID: Final = re.compile(r"replay-([0-9a-f]{8})-([0-9]{1,19})-([0-9]{1,19})-[0-9]{1,19}")
+_ID: Final = re.compile(r"replay-([0-9a-f]{8})-([0-9]{1,19})-([0-9]{1,19})-([0-9]{1,12})")
 
 
 def replay(window: str, ledger: str, first: int, last: int, now_us: int) -> wire.Order:
@@ -27,7 +27,12 @@ def replay(window: str, ledger: str, first: int, last: int, now_us: int) -> wire
     )
 
 
-def asked_by(order: str) -> tuple[str, int, int] | None:
-    """Ledger, first and last sequence of the order of this id; None when it is no `replay`."""
+def asked_by(order: str) -> tuple[str, int, int, int] | None:
+    """Ledger, first and last sequence, and the second since 1970 at which it was given, of the order of this id.
+
+    None when it is no `replay`.
+    """
     found = _ID.fullmatch(order)
-    return (found[1], min(int(found[2]), LAST_SEQ), min(int(found[3]), LAST_SEQ)) if found else None
+    if found is None:
+        return None
+    return found[1], min(int(found[2]), LAST_SEQ), min(int(found[3]), LAST_SEQ), int(found[4])

@@ -1,7 +1,9 @@
 """What a window did in a day, in numbers, and which facts of its ledgers are in them.
 
 Nothing of a visit is kept: a rating adds its grade, a changed one takes off the grade that it was before, so facts
-count in any order. Which sequences were counted is kept as runs, so a fact that is told twice counts once.
+count in any order. Which sequences were counted is kept as runs, so a fact that is told twice counts once. A ledger
+that lacks so many that its runs would be more than `RUNS` is one run of them all: what fills it later is in the book,
+and on the wall with the next count.
 """
 
 from bisect import bisect_right
@@ -19,6 +21,7 @@ from appliance.county.tables import facts
 from appliance.window.facts import RatingChanged, RatingDeclined, RatingGiven, VisitEnded
 
 GRADES: Final = (5, 4, 3, 2, 1)
+RUNS: Final = 1000
 CUT: Final = ("next_visit", "away")
 """Why a rating was declined when the clerk went on: the resident was not let rate."""
 
@@ -62,6 +65,8 @@ class Spans:
         else:
             self._first.insert(at, first)
             self._last.insert(at, last)
+            if len(self._first) > RUNS:
+                del self._first[1], self._last[0]
         return True
 
     def __len__(self) -> int:
@@ -113,7 +118,13 @@ class Tally:
 
 def runs_of(tx: Connection, day: str, windows: Sequence[str] | None) -> list[Run]:
     """A day's facts, added up by runs in one statement, so that numbers and sequences belong together."""
-    island = facts.c.seq - func.row_number().over(partition_by=[facts.c.window, facts.c.ledger], order_by=facts.c.seq)
+    ours = [facts.c.window, facts.c.ledger]
+    least, most, count = (
+        it.over(partition_by=ours) for it in (func.min(facts.c.seq), func.max(facts.c.seq), func.count())
+    )
+    lacking = most - least - count
+    alike = facts.c.seq - func.row_number().over(partition_by=ours, order_by=facts.c.seq)
+    island = case((lacking >= RUNS, 0), else_=alike)
     kinds = (facts.c.type, facts.c.known, facts.c.grade, facts.c.was, facts.c.why)
     some = select(facts.c.window, facts.c.ledger, facts.c.seq, *kinds, island.label("island"))
     some = some.where(facts.c.day == day, facts.c.seq > 0)  # PostgreSQL ends a query in which a number is too low
