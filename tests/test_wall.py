@@ -44,13 +44,19 @@ class County:
         self.office = Office(COUNTY, "梅溪县", self.running.wall, STATIONS)
         self.server = serve(self.office.app, "127.0.0.1", 0, stream=self.office.stream)
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._draw, self.server.run)]
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._draw, self._count, self.server.run)
+        ]
         for thread in self._threads:
             thread.start()
 
     def _draw(self) -> None:
         while not self._ended.is_set():
             self.office.step()
+
+    def _count(self) -> None:
+        while not self._ended.is_set():
+            self.running.wall.step()
 
     def stop(self) -> None:
         self._ended.set()

@@ -55,7 +55,6 @@ class Office:
     def step(self) -> None:
         """Wait a second at most for something new and show it to everybody who looks."""
         self._version = self._wall.wait(self._version, 1.0)
-        self._wall.tick(_now())
         for station in ("", *self._sites()):
             if self.stream.watched(_page_of(station)):
                 self.stream.publish(_page_of(station), self._regions(station))

@@ -25,7 +25,7 @@ from appliance.settings import CountySettings, password
 log = logging.getLogger("appliance.county")
 
 COLLECTING_S = 120.0
-"""A round of the collector may wait for a broker's name, for its TLS, and for a database that recovers."""
+"""A round may wait for a broker's name and its TLS, for a database that recovers, for a large day to be counted."""
 
 
 def run_county(settings: CountySettings) -> bool:
@@ -75,6 +75,7 @@ def _run(settings: CountySettings, broker: Broker, book: Book, closing: ExitStac
     closing.callback(loops.join)
     loops.add("collector", collector.step, allowance=COLLECTING_S)
     loops.add("wall", office.step)
+    loops.add("counts", wall.step, allowance=COLLECTING_S)
     loops.add("gaps", book.gaps.step)
     loops.add("web", server.step)
     loops.stop_on_signals()

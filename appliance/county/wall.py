@@ -30,6 +30,8 @@ from appliance.county.tally import Run, Tally
 
 log = logging.getLogger("appliance.county")
 
+COUNT_S: Final = 0.5
+REST: Final = 4
 REFRESH_S: Final = 5.0
 """How often the book is asked for what no fact tells: gaps, and what another collector has counted."""
 
@@ -115,6 +117,7 @@ class Wall:
         """We were deaf from the last health that the book has until now; who was quiet then was quiet before it."""
         heard = {it: min(it.seen.health_us, now_us) for it in self._all() if it.seen.health_us is not None}
         self._deaf_since = self._clock()
+        self._count_at = 0.0
         for window, at_us in heard.items():
             window.health_at = self._deaf_since - (max(heard.values()) - at_us) / 1e6
 
@@ -166,6 +169,16 @@ class Wall:
             if self._standing.trouble != code:
                 self._standing = msgspec.structs.replace(self._standing, trouble=code)
                 self._wake()
+
+    def step(self) -> None:
+        """Count anew what is to be, and rest four times as long.
+
+        On a loop of its own: a ledger with hundreds of thousands of facts takes seconds, and the wall shows the rest.
+        """
+        if (began := self._clock()) >= self._count_at:
+            self.tick(time.time_ns() // 1000)
+            self._count_at = began + (1 + REST) * (self._clock() - began)
+        time.sleep(COUNT_S)
 
     def tick(self, now_us: int) -> None:
         """Time passes: what is to be counted anew is read from the book, at midnight all of it."""
