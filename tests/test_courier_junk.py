@@ -88,7 +88,7 @@ class Ground:
         """A press that reaches the county, or the test fails."""
         before = len(self.county.payloads)
         for move in ("down", "up"):
-            # As a finger does: what is shorter than the pad's 50 ms is a bounce, and here the pad may wait for its turn.
+            # As a finger does: what is shorter than the pad's 50 ms is a bounce, and here the pad may wait a while.
             until(lambda: monotonic() > self.rests_until)
             self.window.post(f"/bench/key/5/{move}")
             self.rests_until = monotonic() + FINGER_S
