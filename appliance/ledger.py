@@ -23,10 +23,22 @@ import msgspec
 from appliance import wire
 from appliance.ledger_chain import Row, moment_of
 from appliance.ledger_check import Pause, Verdict, check, open_to_read, unsent_in_slices
-from appliance.ledger_file import Damage, Mark, create, finding_of, hold, mark, reserve, set_aside, unusable
+from appliance.ledger_file import (
+    Damage,
+    Mark,
+    create,
+    finding_in,
+    finding_of,
+    hold,
+    mark,
+    reserve,
+    set_aside,
+    unusable,
+)
+from appliance.ledger_meta import add_hole, last_given, read_meta
 from appliance.ledger_papers import NotKept, Paper, Papers
 from appliance.ledger_rescue import Memory, Rescue, exchange
-from appliance.ledger_wal import Loss, add_hole, last_given, loss_of, settle
+from appliance.ledger_wal import Loss, loss_of, settle
 from appliance.window.desk import Desk
 from appliance.window.facts import CaseReceived, Fact
 from appliance.window.moment import CHINA, Moment
@@ -63,9 +75,9 @@ class Ledger(Papers):
         self.damage = damage
         self.loss = loss
         self._connect()
-        self.id: str = self._meta("ledger")
-        self._session = int(self._meta("session"))
-        self._lost = int(self._meta("lost") or 0)
+        meta = read_meta(self._writer)
+        self.id: str = meta.ledger
+        self._session, self._lost = meta.session, meta.lost
         self.last_seq, self._last_payload = last_given(self._writer), self._newest_payload()
         self._unsent = self._unsent_guess()
         self._moved = 0
@@ -92,7 +104,7 @@ class Ledger(Papers):
             try:
                 with reserve(guard) as before:
                     ledger = cls._open_held(path, window, guard, before)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, MemoryError) as error:
                 raise unusable(path, error) from error
             on_failure.pop_all()
         return ledger
@@ -106,7 +118,12 @@ class Ledger(Papers):
                 holder.execute("SELECT count(*) FROM sqlite_master").fetchone()
             finding = finding_of(path, window, before is not None)
             if finding is None:
-                return cls._open_sound(path, window, guard, damage, loss_of(path, before))
+                try:
+                    return cls._open_sound(path, window, guard, damage, loss_of(path, before))
+                except Exception as error:
+                    finding = finding_in(error)
+                    if finding is None:
+                        raise
         damage = set_aside(path, finding)
         return cls._open_sound(path, window, guard, damage, None)
 
@@ -347,10 +364,6 @@ class Ledger(Papers):
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         return connection
-
-    def _meta(self, name: str) -> str:
-        row = self._writer.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
 
     def _newest_payload(self) -> bytes | None:
         row = self._writer.execute("SELECT payload FROM facts WHERE seq = (SELECT max(seq) FROM facts)").fetchone()

@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.ledger_chain import Chain
 from appliance.ledger_file import lasting
-from appliance.ledger_wal import holes
+from appliance.ledger_meta import holes
 
 FACTS_AT_ONCE, UNSENT_AT_ONCE = 200, 5000
 PAUSE_S = 0.01

@@ -21,6 +21,7 @@ import msgspec
 
 from appliance import wire
 from appliance.ledger_chain import Chain
+from appliance.ledger_meta import LAST_SEQ, Meta, last_given, read_meta
 from appliance.window.desk import Desk
 from appliance.window.moment import CHINA
 
@@ -126,7 +127,8 @@ def mark(guard: IO[bytes], ledger: str, seq: int) -> None:
 
 def _mark(number: int) -> Mark:
     ledger, _, seq = os.pread(number, MARK_BYTES, 0).decode("ascii", "replace").partition(" ")
-    return Mark(ledger, int(seq)) if seq.strip().isascii() and seq.strip().isdigit() else Mark("", 0)
+    given = int(seq) if seq.strip().isascii() and seq.strip().isdigit() else 0
+    return Mark(ledger, given) if 0 < given <= LAST_SEQ else Mark("", 0)
 
 
 def create(path: Path, ledger: str, window: str) -> None:
@@ -138,7 +140,7 @@ def create(path: Path, ledger: str, window: str) -> None:
         connection.execute("PRAGMA synchronous = FULL")
         if version:
             steps = "".join(STEPS[step] for step in range(version, SCHEMA_VERSION))
-            owner = f"INSERT OR IGNORE INTO meta VALUES ('window', '{_window(connection) or window}');"
+            owner = f"INSERT OR IGNORE INTO meta VALUES ('window', '{_owner(_newest(connection)) or window}');"
             connection.executescript(
                 f"BEGIN IMMEDIATE; {steps} {owner} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
@@ -169,20 +171,34 @@ def finding_of(path: Path, window: str, known: bool = False) -> Finding | None:
                 )
             if version == 0 and _empty(connection):
                 return Finding("damaged", "nothing is left in the file") if known else None
-            return _look(connection, window)
-    except sqlite3.DatabaseError as error:
-        if lasting(error):
-            return Finding("damaged", str(error))
+            return _look(connection, window) if version > 0 else Finding("damaged", f"version {version}")
+    except Exception as error:
+        if finding := finding_in(error):
+            return finding
         raise
+
+
+def finding_in(error: Exception) -> Finding | None:
+    """What an error while a ledger is opened says about its file; None when it says something about the moment.
+
+    Nobody can list what a card may give back, nor what then fails: so whatever else is raised comes from the file.
+    """
+    moment = not lasting(error) if isinstance(error, sqlite3.DatabaseError) else isinstance(error, sqlite3.Error)
+    if moment or isinstance(error, LedgerUnusable | OSError | MemoryError):
+        return None
+    return Finding("damaged", str(error) or type(error).__name__)
 
 
 def lasting(error: sqlite3.DatabaseError) -> bool:
     """Whether this says something about the file, and not about the moment."""
-    operational = isinstance(error, sqlite3.OperationalError)
-    return not operational or "no such" in str(error) or error.sqlite_errorname in UNREADABLE
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    # Python's own, of a text that is no UTF-8, has no name.
+    name, words = getattr(error, "sqlite_errorname", None), str(error)
+    return name is None or name in UNREADABLE or "no such" in words or "already exists" in words
 
 
-def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
+def unusable(path: Path, error: Exception) -> LedgerUnusable:
     """The sentence for a ledger that cannot be opened now."""
     number = error.errno if isinstance(error, OSError) else None
     words = str(error) if number is None else os.strerror(number)
@@ -221,20 +237,23 @@ def _empty(connection: sqlite3.Connection) -> bool:
 
 
 def _look(connection: sqlite3.Connection, window: str) -> Finding | None:
-    if words := _desk_fault(connection) or _newest_fault(connection):
+    meta = read_meta(connection)
+    last_given(connection)
+    if words := _desk_fault(connection, meta) or _newest_fault(connection):
         return Finding("damaged", words)
-    owner = _window(connection)
+    newest = _newest(connection)
+    if newest and newest.id.partition("-")[0] != meta.ledger:
+        return Finding("damaged", f"facts {newest.id} in the ledger {meta.ledger}")
+    owner = meta.window or _owner(newest)
     return Finding("other_window", f"the ledger of {owner}") if owner not in ("", window) else None
 
 
-def _desk_fault(connection: sqlite3.Connection) -> str:
+def _desk_fault(connection: sqlite3.Connection, meta: Meta) -> str:
     state = connection.execute("SELECT state FROM desk").fetchone()
-    try:
-        if state is None or (state[0] and not msgspec.json.decode(state[0], type=Desk).ledger):
-            return "no desk"
-    except msgspec.MsgspecError as error:
-        return f"desk: {error}"
-    return ""
+    if state is None or not isinstance(state[0], bytes):
+        return "no desk"
+    ledger = msgspec.json.decode(state[0], type=Desk).ledger if state[0] else meta.ledger
+    return "" if ledger == meta.ledger else f"the desk of {ledger[:40]!r} in the ledger {meta.ledger}"
 
 
 def _newest_fault(connection: sqlite3.Connection) -> str:
@@ -249,10 +268,11 @@ def _newest_fault(connection: sqlite3.Connection) -> str:
     return ""
 
 
-def _window(connection: sqlite3.Connection) -> str:
-    """The window whose ledger it is; a file of version 1 says so in its facts only."""
-    row = connection.execute("SELECT value FROM meta WHERE name = 'window'").fetchone()
-    if row:
-        return str(row[0])
+def _newest(connection: sqlite3.Connection) -> wire.Envelope | None:
     row = connection.execute("SELECT payload FROM facts WHERE seq = (SELECT max(seq) FROM facts)").fetchone()
-    return msgspec.json.decode(row[0], type=wire.Envelope).source.rsplit("/", 1)[-1] if row else ""
+    return msgspec.json.decode(row[0], type=wire.Envelope) if row else None
+
+
+def _owner(newest: wire.Envelope | None) -> str:
+    """The window whose ledger it is, where only its facts say so, as in a file of version 1."""
+    return newest.source.rsplit("/", 1)[-1] if newest else ""

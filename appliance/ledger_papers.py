@@ -168,13 +168,13 @@ class Papers:
             )
 
 
-def _paper(
-    number: str, case: str, copy: int, state: str, reason: str, at: str, newest: str, fact: bytes
-) -> Paper | None:
-    """The paper of a row; None when what it is to say cannot be read: the others must still be found."""
+def _paper(*row: Any) -> Paper | None:
+    """The paper of a row; None when the row or what it is to say cannot be read: the others must still be found."""
+    *columns, at, newest, fact = row
     try:
         content = msgspec.json.decode(msgspec.json.decode(fact, type=wire.Envelope).data, type=CaseReceived)
-    except msgspec.DecodeError as error:
-        log.error("paper %s cannot be read: %s", number, error)
+        values = (*columns, datetime.fromisoformat(at), newest, content)
+        return msgspec.convert(dict(zip(Paper.__struct_fields__, values, strict=True)), Paper)
+    except (ValueError, TypeError) as error:
+        log.error("paper %s cannot be read: %s", columns[0], error)
         return None
-    return Paper(number, case, copy, state, reason, datetime.fromisoformat(at), newest, content)

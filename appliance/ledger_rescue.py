@@ -22,7 +22,7 @@ from appliance import wire
 from appliance.ledger_chain import Row, read
 from appliance.ledger_check import FACTS_AT_ONCE, PAUSE_S, Pause, Stopped, open_to_read
 from appliance.ledger_file import Damage, Finding, create, set_aside
-from appliance.ledger_wal import add_hole
+from appliance.ledger_meta import add_hole
 
 PAPERS = "rowid, paper, case_no, copy, state, reason, at, seq, form"
 

@@ -27,6 +27,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.ledger_file import Mark
+from appliance.ledger_meta import add_hole, last_given
 from appliance.window.desk import Desk, skip_numbers
 from appliance.window.moment import CHINA
 
@@ -98,7 +99,11 @@ def settle(path: Path, loss: Loss, today: str) -> None:
         skipped = msgspec.json.encode(skip_numbers(desk, loss.numbers, today))
         connection.execute("UPDATE desk SET state = ?", (skipped,))
         connection.execute("COMMIT")
-        _cut_off(path)
+        # Into the file itself: a second damage of the log must not take this along, which gives far more at once than any
+        # commit of facts. The log is empty then, or the next start would count again what is lost.
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            _cut_off(path)
 
 
 def _ahead(path: Path, mark: Mark | None) -> int:
@@ -119,31 +124,6 @@ def _cut_off(path: Path) -> None:
 
 def _log(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
-
-
-# ---- sequences that are no facts --------------------------------------------------------------------------------
-
-
-def last_given(connection: sqlite3.Connection) -> int:
-    """The newest sequence that can have been given, whatever is left of its fact."""
-    queries = (
-        "SELECT max(seq) FROM facts",
-        "SELECT max(seq) FROM outbox",
-        "SELECT seq FROM sqlite_sequence WHERE name = 'facts'",
-    )
-    found = [connection.execute(query).fetchone() for query in queries]
-    return max([row[0] for row in found if row and row[0]] + [high for _, high in holes(connection)], default=0)
-
-
-def holes(connection: sqlite3.Connection) -> list[Pair]:
-    """The ranges of sequences that are known to have no fact: lost with the log, or missing on the card."""
-    rows = connection.execute("SELECT name, value FROM meta WHERE name > 'hole ' AND name < 'hole!'")
-    return sorted((int(name.split()[1]), int(high)) for name, high in rows)
-
-
-def add_hole(connection: sqlite3.Connection, low: int, high: int) -> None:
-    """Note that these sequences have no fact, so that nobody looks for them again."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"hole {low}", high))
 
 
 # ---- the log ----------------------------------------------------------------------------------------------------

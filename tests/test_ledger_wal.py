@@ -205,6 +205,25 @@ def resalt(log: Path, first: int) -> None:
     log.write_bytes(content)
 
 
+def test_nor_when_the_log_is_damaged_again_after_the_window_has_gone_on(left: Killed, tmp_path: Path) -> None:
+    """What the first damage made it skip is far more than the second would let it expect."""
+    path = copy(left, tmp_path, marked=False)
+    damaged(path, scribble, present(left.place / "ledger.db-wal")[0])
+    ledger, loss = goes_on_beyond(path, left)
+    given = ledger.last_seq
+    assert loss
+    # Killed, and its log and its mark are gone: what is left is the file itself.
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        shutil.copyfile(path.with_name(path.name + suffix), tmp_path / f"again.db{suffix}")
+    ledger.close()
+    log = tmp_path / "again.db-wal"
+    damaged(tmp_path / "again.db", scribble, present(log)[0])
+    (tmp_path / "again.db.lock").write_bytes(bytes(29))
+    again = Ledger.open(tmp_path / "again.db", WINDOW)
+    assert again.commit(stray(1), AT, again.desk())[0] > given
+    again.close()
+
+
 @pytest.mark.parametrize("kind", ["zeroed header", "zeroed frame", "zeroed to the end"])
 def test_nor_when_the_salts_are_so_low_that_zeros_look_like_a_former_log(
     left: Killed, tmp_path: Path, kind: str
