@@ -99,8 +99,8 @@ def settle(path: Path, loss: Loss, today: str) -> None:
         skipped = msgspec.json.encode(skip_numbers(desk, loss.numbers, today))
         connection.execute("UPDATE desk SET state = ?", (skipped,))
         connection.execute("COMMIT")
-        # Into the file itself: a second damage of the log must not take this along, which gives far more at once than any
-        # commit of facts. The log is empty then, or the next start would count again what is lost.
+        # Into the file itself: a second damage of the log must not take this along, which gives far more at once than
+        # any commit of facts. The log is empty then, or the next start would count again what is lost.
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             _cut_off(path)

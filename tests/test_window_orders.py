@@ -8,6 +8,7 @@ import pytest
 
 from appliance import wire
 from appliance.counter import Counter
+from appliance.courier.courier import OTHERS, REPLAYS, Allowance
 from appliance.ledger import Ledger
 from appliance.window.desk import Desk
 from appliance.window.happenings import KeyPresses, OrderArrives
@@ -109,3 +110,18 @@ def test_a_hundred_replays_leave_a_press_its_place(counter: Counter, ledger: Led
     assert unsent(ledger) == list(range(1, 152)), "each fact waits once, whoever asks for it"
     fresh = ledger.unsent(1, after=150)
     assert msgspec.json.decode(fresh[0].payload)["type"] == "window.press.stray.v1"
+
+
+def test_what_is_remembered_of_orders_is_short_however_long_their_names_are(counter: Counter, ledger: Ledger) -> None:
+    names = [f"{number}" + "令" * 196 for number in range(210)]
+    for name in names:
+        assert arrives(counter, name, b"{}", "say") == ("order.refused", "unknown")
+    assert arrives(counter, names[-1], b"{}", "say") == ("", ""), "it has its answer"
+    assert arrives(counter, names[-200], b"{}", "say") == ("", "")
+    assert len(msgspec.json.encode(ledger.desk())) < 6000
+
+
+def test_replays_come_as_fast_as_a_county_means_them_and_others_seldom() -> None:
+    for (most, every_s), hour in ((REPLAYS, 930), (OTHERS, 80)):
+        allowance = Allowance(most, every_s)
+        assert sum(allowance.takes(1000.0 + at / 5) for at in range(3600 * 5)) in range(hour - 2, hour + 3)

@@ -10,7 +10,7 @@ The rules:
   them once.
 - An acknowledgement for another ledger is none of ours: the card may have been replaced.
 - What cannot be read, or cannot be handled whatever it raises, is counted, told to the journal once of each kind, and
-  never stops the courier. At most five orders a second are handled, ten at once: the county says the others again.
+  never stops the courier. Orders are handled as fast as a county means them (`Allowance`); it says the others again.
   What is a fault of ours raises: a loop that ends, ends the process.
 - The line is in doubt while the broker, or the county behind it, owes an answer for some seconds. The county is there
   when its presence says so, and when it has acknowledged something since its presence said that it is not: of two
@@ -45,8 +45,26 @@ NEWS_AFTER = 2.0
 """Seconds after which a presence of the county is no longer the retained one that greets every connection."""
 TAKEN_IN = 200
 """Messages that one step takes in before facts go again."""
-ORDERS_AT_ONCE, ORDERS_A_SECOND = 10.0, 5.0
-"""Each is a commit, and no county means more."""
+
+
+class Allowance:
+    """How many orders may come at once, and after how many seconds one more: each is written to the card."""
+
+    def __init__(self, most: float, every_s: float) -> None:
+        self._most, self._every_s, self._left, self._at = most, every_s, most, 0.0
+
+    def takes(self, now: float) -> bool:
+        """Whether there is one left; it is gone then."""
+        self._left = min(self._most, self._left + (now - self._at) / self._every_s)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+REPLAYS, OTHERS = (30.0, 4.0), (20.0, 60.0)
+"""A county asks a ledger again every five seconds at most; what else it orders this version only refuses."""
 
 
 StrayKind = letters.Kind | Literal["too_many_orders", "broken"]
@@ -100,7 +118,7 @@ class Courier:
         self._county: wire.Presence | None = None
         self._county_there: bool | None = None
         self._arrived_at = 0.0
-        self._orders, self._orders_at = ORDERS_AT_ONCE, 0.0
+        self._replays, self._others = Allowance(*REPLAYS), Allowance(*OTHERS)
         self._waits_since = NEVER
         self._link = Link(False, now(), ledger.depth())
         self._moved, self._notice_at = False, 0.0
@@ -235,14 +253,11 @@ class Courier:
                 self._lay_aside(kind, why)
 
     def _take_order(self, order: letters.Ordered) -> None:
-        now = time.monotonic()
-        self._orders = min(ORDERS_AT_ONCE, self._orders + (now - self._orders_at) * ORDERS_A_SECOND)
-        self._orders_at = now
-        if self._orders < 1:
+        replay = order.replay is not None and order.replay.ledger == self._ledger.id
+        if (self._replays if replay else self._others).takes(time.monotonic()):
+            self._on_order(order)
+        else:
             self._lay_aside("too_many_orders", "more orders than a county means")
-            return
-        self._orders -= 1
-        self._on_order(order)
 
     def _take_acked(self, ranges: list[tuple[int, int]]) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from hashlib import blake2s
 from typing import Any, cast
 
 import msgspec
@@ -182,7 +183,12 @@ def _device_recovered(desk: Desk, fact: DeviceRecovered, at: Moment) -> dict[str
 
 
 def _order_answered(desk: Desk, fact: OrderDone | OrderRefused, at: Moment) -> dict[str, Any]:
-    return {"orders": (*desk.orders, fact.order)[-ORDERS_REMEMBERED:]}
+    return {"orders": (*desk.orders, order_mark(fact.order))[-ORDERS_REMEMBERED:]}
+
+
+def order_mark(order: str) -> str:
+    """What the desk remembers of an order's id: short, because the desk is written with every fact."""
+    return blake2s(order.encode(), digest_size=8).hexdigest()
 
 
 def _clock_synced(desk: Desk, fact: ClockSynced, at: Moment) -> dict[str, Any]:

@@ -10,7 +10,7 @@ The rules:
 import msgspec
 
 from appliance import wire
-from appliance.window.desk import Desk
+from appliance.window.desk import Desk, order_mark
 from appliance.window.facts import Fact, OrderDone, OrderRefused
 from appliance.window.happenings import OrderArrives
 
@@ -30,7 +30,7 @@ def asked_again(order: OrderArrives) -> wire.Replay | None:
 
 def answer(desk: Desk, order: OrderArrives) -> tuple[Fact, ...]:
     """The answer to an order; none when that id has one already."""
-    if order.order in desk.orders:
+    if order_mark(order.order) in desk.orders:
         return ()
     replay = asked_again(order)
     if replay is None:
