@@ -15,6 +15,7 @@ number is given twice. The log is copied beside the ledger first, for whoever wa
 """
 
 import errno
+import logging
 import os
 import shutil
 import sqlite3
@@ -30,6 +31,8 @@ from appliance.ledger_file import Mark
 from appliance.ledger_meta import add_hole, last_given
 from appliance.window.desk import Desk, skip_numbers
 from appliance.window.moment import CHINA
+
+log = logging.getLogger(__name__)
 
 FACTS_A_FRAME = 16
 HEADER, FRAME = struct.Struct(">8I"), struct.Struct(">6I")
@@ -101,9 +104,18 @@ def settle(path: Path, loss: Loss, today: str) -> None:
         connection.execute("COMMIT")
         # Into the file itself: a second damage of the log must not take this along, which gives far more at once than
         # any commit of facts. The log is empty then, or the next start would count again what is lost.
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+        if not _folded(connection):
             _cut_off(path)
+
+
+def _folded(connection: sqlite3.Connection) -> bool:
+    """Whether the log went into the file; a card that is full takes none of it, and the window serves all the same."""
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        log.warning("the log stays beside the ledger: %s", error)
+        return False
+    return not busy
 
 
 def _ahead(path: Path, mark: Mark | None) -> int:
