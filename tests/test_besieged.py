@@ -148,7 +148,7 @@ def test_the_clerk_works_on_while_another_program_here_holds_whatever_it_can(win
             for path, body in VISIT:
                 answers.append((path, *asked(window.port, path, "127.0.0.1", body)))
                 if "/key/" in path:
-                    # As a finger does: what is shorter than the pad's 50 ms is a bounce, and the pad waits for its turn.
+                    # As a finger does: what is shorter than the pad's 50 ms is a bounce, and the pad may be late.
                     pause.wait(FINGER_S)
             visits += 1
             server.look()
